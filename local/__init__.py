@@ -1,0 +1,1 @@
+"""The local stack: Azurite, devhost and the Agents Playground as child processes."""

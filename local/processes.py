@@ -1,0 +1,115 @@
+"""Child processes of the local stack: each in a group of its own, watched until ready, stopped whole."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+POLL_SECONDS = 0.05
+STOP_SECONDS = 15.0
+
+
+class StackError(Exception):
+    """Something of the local stack failed; the message says what, and how to mend it where that is known."""
+
+
+class ChildProcess:
+    """One running program of the stack, with its log file."""
+
+    def __init__(self, name: str, process: "subprocess.Popen[bytes]", log_path: Path) -> None:
+        self.name = name
+        self.log_path = log_path
+        self._process = process
+
+    @classmethod
+    def start(
+        cls,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        log_path: Path,
+        directory: Path,
+        environment: Mapping[str, str],
+    ) -> "ChildProcess":
+        """Start ``command`` with ``environment`` on top of our own; its output goes to ``log_path``."""
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        # Should we be killed without a chance to tidy up, the kernel tells the child to stop.
+        dies_with_us = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
+        with log_path.open("wb") as log:
+            process = subprocess.Popen(
+                [*dies_with_us, *map(str, command)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=directory,
+                env={**os.environ, **environment},
+                start_new_session=True,  # Ctrl-C reaches us alone, and we stop the children in order
+            )
+        return cls(name, process, log_path)
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is the id of the child's process group too."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll()
+
+    def wait_until(self, is_ready: Callable[[], bool], *, seconds: float) -> None:
+        """Poll ``is_ready``; raise StackError if the child ends first or the time is up."""
+        deadline = time.monotonic() + seconds
+        while not is_ready():
+            if self.exit_code is not None:
+                raise StackError(self.obituary())
+            if time.monotonic() > deadline:
+                raise StackError(f"{self.name} was not ready within {seconds:g} s.\n{self.log_tail()}")
+            time.sleep(POLL_SECONDS)
+
+    def obituary(self) -> str:
+        """What to say of a child that ended though nobody asked it to."""
+        return f"{self.name} stopped with exit code {self.exit_code}; the end of its log:\n{self.log_tail()}"
+
+    def log_text(self) -> str:
+        return self.log_path.read_text(encoding="utf-8", errors="replace")
+
+    def log_tail(self, lines: int = 20) -> str:
+        tail = self.log_text().splitlines()[-lines:]
+        return "\n".join([*(f"    {line}" for line in tail), f"    ({self.log_path})"])
+
+    def ask_to_stop(self) -> None:
+        """SIGTERM to the child alone; what it started, it is to stop itself."""
+        if self.exit_code is None:
+            self._process.terminate()
+
+    def stop(self, *, seconds: float = STOP_SECONDS) -> None:
+        """Stop the child as it likes best, and whatever of its group is left after ``seconds`` by force."""
+        self.ask_to_stop()
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL to the whole group, now."""
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        finally:
+            self._process.wait()
+
+
+def stop_all(children: Iterable[ChildProcess]) -> None:
+    """Ask all at once, then wait for each."""
+    started = list(children)
+    for child in started:
+        child.ask_to_stop()
+    for child in started:
+        child.stop()
