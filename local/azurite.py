@@ -1,11 +1,12 @@
 """Azurite, the storage emulator: how it is started, and the connection string that leads to it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from local.node import node_binary, node_environment, tool
 from local.ports import LOOPBACK, Ports, answers
-from local.processes import ChildProcess
+from local.processes import ChildProcess, never
 
 ACCOUNT = "devstoreaccount1"
 # Azurite's published account key, the same on every machine; it opens nothing else.
@@ -65,10 +66,12 @@ def start_azurite(ports: Ports, *, data: Path, logs: Path) -> Azurite:
     return Azurite(process=process, ports=ports)
 
 
-def wait_for_azurite(azurite: Azurite) -> None:
+def wait_for_azurite(azurite: Azurite, *, is_cancelled: Callable[[], bool] = never) -> None:
     ports = (
         azurite.ports.azurite_blob_port,
         azurite.ports.azurite_queue_port,
         azurite.ports.azurite_table_port,
     )
-    azurite.process.wait_until(lambda: all(map(answers, ports)), seconds=START_SECONDS)
+    azurite.process.wait_until(
+        lambda: all(map(answers, ports)), seconds=START_SECONDS, is_cancelled=is_cancelled
+    )

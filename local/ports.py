@@ -6,6 +6,7 @@ import socket
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, fields
+from http.client import HTTPConnection, HTTPException
 
 from local.processes import StackError
 
@@ -86,3 +87,15 @@ def free_ports(count: int) -> list[int]:
     if len(free) < count:
         raise StackError(f"Found no {count} free ports between 20000 and {FIRST_EPHEMERAL_PORT}")
     return free
+
+
+def answers_http(port: int, path: str, *, body: bytes | None = None) -> bool:
+    """Whether GET ``path`` is answered with 200 there (and with ``body``, where one is given)."""
+    connection = HTTPConnection(LOOPBACK, port, timeout=5)
+    with closing(connection):
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status == 200 and body in (None, response.read())
+        except (OSError, HTTPException):
+            return False

@@ -16,6 +16,10 @@ class StackError(Exception):
     """Something of the local stack failed; the message says what, and how to mend it where that is known."""
 
 
+def never() -> bool:
+    return False
+
+
 class ChildProcess:
     """One running program of the stack, with its log file."""
 
@@ -60,10 +64,12 @@ class ChildProcess:
         """None while it runs."""
         return self._process.poll()
 
-    def wait_until(self, is_ready: Callable[[], bool], *, seconds: float) -> None:
+    def wait_until(
+        self, is_ready: Callable[[], bool], *, seconds: float, is_cancelled: Callable[[], bool] = never
+    ) -> None:
         """Poll ``is_ready``; raise StackError if the child ends first or the time is up."""
         deadline = time.monotonic() + seconds
-        while not is_ready():
+        while not (is_cancelled() or is_ready()):
             if self.exit_code is not None:
                 raise StackError(self.obituary())
             if time.monotonic() > deadline:

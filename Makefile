@@ -1,0 +1,56 @@
+# Every target does its own set-up; what is set up already is left alone, so a second call starts at once.
+
+PYTHON_READY := .venv/.installed
+NODE_READY := local/node_modules/.installed
+IS_3_11 := import sys; sys.exit(sys.version_info[:2] != (3, 11))
+
+.PHONY: help run demo test check setup
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make run     Azurite, the app on devhost and the Agents Playground; Ctrl-C stops all"
+	@echo "make demo    the main job played without a browser, as a transcript with times"
+	@echo "make test    every test"
+	@echo "make check   ruff, mypy, the arrows"
+	@echo "make setup   only what the others need: .venv and local/node_modules"
+
+run: setup local.settings.json
+	@exec .venv/bin/python -m local run
+
+demo: setup local.settings.json
+	@exec .venv/bin/python -m local demo
+
+test: setup
+	@exec .venv/bin/python -m pytest
+
+check: $(PYTHON_READY)
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/python -m pytest -q tests/test_arrows.py
+
+setup: $(PYTHON_READY) $(NODE_READY)
+
+local.settings.json:
+	@cp local.settings.json.example $@
+
+$(PYTHON_READY): requirements.txt requirements-dev.txt
+	@python=$$(for name in python3.11 python3; do \
+	    if $$name -c '$(IS_3_11)' 2>/dev/null; then echo $$name; break; fi; done); \
+	if [ -z "$$python" ]; then \
+	    echo "Python 3.11 is missing: install it (on Debian 12: sudo apt-get install -y python3 python3-venv)" >&2; \
+	    exit 1; \
+	fi; \
+	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+	    echo "The venv module of $$python is missing: sudo apt-get install -y python3-venv" >&2; \
+	    exit 1; \
+	fi; \
+	echo "Installing the Python packages into .venv ..."; \
+	$$python -m venv .venv && \
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(NODE_READY): local/package.json local/package-lock.json | $(PYTHON_READY)
+	@echo "Installing Azurite and the Agents Playground into local/node_modules ..."
+	@cd local && ../.venv/bin/npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@

@@ -1,0 +1,146 @@
+"""A browserless client of a running Playground: it uses the endpoints that the Playground's own page uses.
+
+They are not documented, which is why package.json pins the Playground's version.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+JsonObject = dict[str, Any]
+INSTALLED = "/_debug/conversation/{}/installation"
+SAID = "/_conversation/v1/conversations/{}/messages"
+SUBMITTED = "/_conversation/v1/submit"
+CUSTOM = "/_internal/v1/customActivities"
+CONFIGURATION = "/_internal/v1/config"
+STREAM = "/_ws_conversation/v1/conversations/stream"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One message of the agent that the page would show, and when it came (``time.monotonic()``)."""
+
+    at: float
+    conversation_id: str
+    content: JsonObject
+
+    @property
+    def everything(self) -> str:
+        """Its text and its cards as one text to search."""
+        return json.dumps(self.content, ensure_ascii=False)
+
+
+class NotShownError(Exception):
+    """What was waited for did not come in time."""
+
+
+class PlaygroundDriver:
+    """One person's view of the Playground, from the moment it is opened."""
+
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url
+        self.shown: list[Shown] = []
+        self._news = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(self._base_url)
+        try:
+            configuration = (await self._get(CONFIGURATION))["config"]
+            self.personal_chat_id: str = configuration["personalChat"]["id"]
+            self.user_id: str = configuration["currentUser"]["id"]
+            self.configuration: JsonObject = configuration
+            self._stream = await self._session.ws_connect(STREAM)
+        except BaseException:
+            await self._session.close()
+            raise
+        self._reader = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._reader.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._reader
+        await self._stream.close()
+        await self._session.close()
+
+    async def install(self) -> None:
+        """What opening the page does: the agent is told that it was installed, and who is there."""
+        await self._post(INSTALLED.format(self.personal_chat_id), {})
+
+    async def say(self, text: str) -> None:
+        body = {"type": "text", "text": text, "textFormat": "plain", "from": {"id": self.user_id}}
+        await self._post(SAID.format(self.personal_chat_id), body)
+
+    async def press(self, card: Shown, data: JsonObject) -> None:
+        """Press an Action.Submit button of ``card`` whose data is ``data``."""
+        body = {
+            "conversation": {"id": card.conversation_id},
+            "replyToId": card.content["messageId"],
+            "value": data,
+            "from": {"id": self.user_id},
+        }
+        await self._post(SUBMITTED, body)
+
+    async def pass_on(self, incoming: JsonObject) -> None:
+        """Have the Playground send any channel activity to the agent, unchanged."""
+        await self._post(CUSTOM, incoming)
+
+    async def wait_for(self, *parts: str, seconds: float, since: int = 0) -> Shown:
+        """The first message from index ``since`` on that holds all ``parts``; NotShownError if none comes."""
+        return await self.wait_until(
+            lambda shown: all(part in shown.everything for part in parts),
+            wanted=" and ".join(repr(part) for part in parts),
+            seconds=seconds,
+            since=since,
+        )
+
+    async def wait_until(
+        self, matches: Callable[[Shown], bool], *, wanted: str, seconds: float, since: int = 0
+    ) -> Shown:
+        deadline = time.monotonic() + seconds
+        while True:
+            self._news.clear()
+            for shown in self.shown[since:]:
+                if matches(shown):
+                    return shown
+            try:
+                await asyncio.wait_for(self._news.wait(), deadline - time.monotonic())
+            except TimeoutError:
+                raise NotShownError(f"{wanted} was not shown within {seconds:g} s") from None
+
+    def count(self, part: str) -> int:
+        """How many of the messages so far hold ``part``."""
+        return sum(part in shown.everything for shown in self.shown)
+
+    async def _read(self) -> None:
+        async for frame in self._stream:
+            if frame.type is not aiohttp.WSMsgType.TEXT:
+                continue
+            event = json.loads(frame.data)
+            if event.get("action") in ("createMessage", "updateMessage"):
+                self.shown.append(
+                    Shown(
+                        at=time.monotonic(),
+                        conversation_id=event["actionConversationId"],
+                        content=event["message"],
+                    )
+                )
+                self._news.set()
+
+    async def _get(self, path: str) -> JsonObject:
+        async with self._session.get(path, raise_for_status=True) as response:
+            answer: JsonObject = await response.json(content_type=None)
+            return answer
+
+    async def _post(self, path: str, body: JsonObject) -> None:
+        async with self._session.post(path, json=body, raise_for_status=True) as response:
+            await response.read()
