@@ -1,0 +1,1 @@
+"""How the app reaches the world; no adapter knows another's business."""

@@ -1,0 +1,74 @@
+"""botbuilder's BotAdapter on our connector: JSON on our side, Activity on botbuilder's."""
+
+from typing import Any
+
+from botbuilder.core import ActivityHandler, BotAdapter, TurnContext
+from botbuilder.schema import Activity, ActivityTypes, ConversationReference, ResourceResponse
+
+from agent.ports import Connector
+from agent.turn_claim import TurnResponse
+
+
+class ConnectorBotAdapter(BotAdapter):
+    """Runs a bot's turn; what the bot sends goes out through the connector.
+
+    An invoke's response and expected replies are not sent but returned, for the HTTP response
+    (Bot Framework activity schema, sections "Invoke activity" and "Delivery mode").
+    """
+
+    def __init__(self, *, connector: Connector) -> None:
+        super().__init__()
+        self._connector = connector
+
+    async def process(self, incoming: dict[str, Any], bot: ActivityHandler) -> TurnResponse | None:
+        """Run the turn of this incoming activity. Raises what the bot and the connector raise."""
+        turn_context = TurnContext(self, Activity().deserialize(incoming))
+        await self.run_pipeline(turn_context, bot.on_turn)
+        if turn_context.activity.type == ActivityTypes.invoke:
+            return _invoke_response(turn_context)
+        if turn_context.activity.delivery_mode == "expectReplies":
+            replies = [reply.serialize() for reply in turn_context.buffered_reply_activities]
+            return TurnResponse(200, {"activities": replies})
+        return None
+
+    async def send_activities(
+        self, context: TurnContext, activities: list[Activity]
+    ) -> list[ResourceResponse]:
+        return [await self._send(context, outgoing) for outgoing in activities]
+
+    async def _send(self, turn_context: TurnContext, outgoing: Activity) -> ResourceResponse:
+        if outgoing.type == ActivityTypes.invoke_response:
+            turn_context.turn_state[BotAdapter._INVOKE_RESPONSE_KEY] = outgoing
+            return ResourceResponse()
+        if outgoing.type == ActivityTypes.trace:  # meant for the Bot Framework Emulator alone
+            return ResourceResponse()
+        sent_id = await self._connector.send(
+            outgoing.serialize(),
+            service_url=outgoing.service_url,
+            conversation_id=outgoing.conversation.id,
+            reply_to_id=outgoing.reply_to_id,
+        )
+        return ResourceResponse(id=sent_id)
+
+    async def update_activity(self, context: TurnContext, activity: Activity) -> ResourceResponse:
+        await self._connector.update(
+            activity.serialize(),
+            service_url=activity.service_url,
+            conversation_id=activity.conversation.id,
+            activity_id=activity.id,
+        )
+        return ResourceResponse(id=activity.id)
+
+    async def delete_activity(self, context: TurnContext, reference: ConversationReference) -> None:
+        await self._connector.delete(
+            service_url=reference.service_url,
+            conversation_id=reference.conversation.id,
+            activity_id=reference.activity_id,
+        )
+
+
+def _invoke_response(turn_context: TurnContext) -> TurnResponse:
+    sent = turn_context.turn_state.get(BotAdapter._INVOKE_RESPONSE_KEY)
+    if sent is None:
+        return TurnResponse(501)
+    return TurnResponse(int(sent.value.status), sent.value.body)

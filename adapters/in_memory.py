@@ -1,0 +1,297 @@
+"""Every port without a network, on the same contract: for tests, and to try a change without storage."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import msgspec
+
+from agent.conversation import Conversation, Route
+from agent.delivery_record import ENDED, DeliveryRecord
+from agent.order import Order
+from agent.ports import Clock, DeliveryOptions
+from agent.turn_claim import TurnClaim, TurnResponse
+
+
+class SteppedClock:
+    """A clock that moves when it is told to, and when somebody sleeps by it."""
+
+    def __init__(self, now: datetime = datetime(2026, 1, 1, 12, tzinfo=UTC)) -> None:
+        self._now = now
+
+    def now(self) -> datetime:
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        self.step(timedelta(seconds=seconds))
+
+    def step(self, by: timedelta) -> None:
+        self._now += by
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """One call that a RecordingConnector took."""
+
+    method: str
+    service_url: str
+    conversation_id: str = ""
+    reply_to_id: str | None = None
+    activity_id: str | None = None
+    body: dict[str, Any] | None = None
+
+
+class RecordingConnector:
+    """Keeps what is sent in ``calls``; raises the errors put into ``errors``, one a call, in their order."""
+
+    def __init__(self) -> None:
+        self.calls: list[Sent] = []
+        self.errors: list[Exception] = []
+        self._ids = count(1)
+
+    @property
+    def texts(self) -> list[str]:
+        return [str((call.body or {}).get("text", "")) for call in self.calls if call.method == "send"]
+
+    async def send(
+        self,
+        outgoing: dict[str, Any],
+        *,
+        service_url: str,
+        conversation_id: str,
+        reply_to_id: str | None = None,
+    ) -> str | None:
+        self._take(
+            Sent(
+                method="send",
+                service_url=service_url,
+                conversation_id=conversation_id,
+                reply_to_id=reply_to_id,
+                body=outgoing,
+            )
+        )
+        return f"sent-{next(self._ids)}"
+
+    async def update(
+        self, outgoing: dict[str, Any], *, service_url: str, conversation_id: str, activity_id: str
+    ) -> None:
+        self._take(
+            Sent(
+                method="update",
+                service_url=service_url,
+                conversation_id=conversation_id,
+                activity_id=activity_id,
+                body=outgoing,
+            )
+        )
+
+    async def delete(self, *, service_url: str, conversation_id: str, activity_id: str) -> None:
+        self._take(
+            Sent(
+                method="delete",
+                service_url=service_url,
+                conversation_id=conversation_id,
+                activity_id=activity_id,
+            )
+        )
+
+    async def create_conversation(self, parameters: dict[str, Any], *, service_url: str) -> str:
+        self._take(Sent(method="create_conversation", service_url=service_url, body=parameters))
+        return f"a:created-{next(self._ids)}"
+
+    def _take(self, call: Sent) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.calls.append(call)
+
+
+class OpenDoor:
+    """A TokenValidator that lets every turn in."""
+
+    async def validate(self, authorization: str | None, *, channel_id: str, service_url: str) -> None:
+        return
+
+
+class InMemoryConversationStore:
+    def __init__(self) -> None:
+        self._conversations: dict[tuple[str, str], Conversation] = {}
+        self._personal: dict[tuple[str, str, Route], tuple[str, str]] = {}
+
+    async def heard(self, conversation: Conversation) -> None:
+        self._keep(conversation)
+        if conversation.is_personal_in_teams:
+            self._point_to(conversation, "teams")
+
+    async def created(self, conversation: Conversation, *, route: Route) -> None:
+        self._keep(conversation)
+        self._point_to(conversation, route)
+
+    async def find(self, channel_id: str, conversation_id: str) -> Conversation | None:
+        return self._conversations.get((channel_id, conversation_id))
+
+    async def find_personal(self, tenant_id: str, aad_object_id: str, *, route: Route) -> Conversation | None:
+        key = self._personal.get((tenant_id, aad_object_id, route))
+        return self._conversations.get(key) if key else None
+
+    async def mark_gone(self, channel_id: str, conversation_id: str, *, at: datetime) -> None:
+        known = self._conversations.get((channel_id, conversation_id))
+        if known:
+            self._keep(msgspec.structs.replace(known, gone_at=at))
+
+    def _keep(self, conversation: Conversation) -> None:
+        self._conversations[conversation.channel_id, conversation.conversation_id] = conversation
+
+    def _point_to(self, conversation: Conversation, route: Route) -> None:
+        if conversation.tenant_id and conversation.aad_object_id:
+            user = (conversation.tenant_id, conversation.aad_object_id, route)
+            self._personal[user] = (conversation.channel_id, conversation.conversation_id)
+
+
+class InMemoryTurnClaims:
+    def __init__(self) -> None:
+        self._claims: dict[str, TurnClaim] = {}
+        self._versions = count(1)
+
+    async def insert(self, turn_key: str, *, at: datetime) -> bool:
+        if turn_key in self._claims:
+            return False
+        self._write(TurnClaim(turn_key=turn_key, state="claimed", claimed_at=at))
+        return True
+
+    async def read(self, turn_key: str) -> TurnClaim | None:
+        return self._claims.get(turn_key)
+
+    async def take_over(self, claim: TurnClaim, *, at: datetime) -> bool:
+        known = self._claims.get(claim.turn_key)
+        if known is None or known.version != claim.version:
+            return False
+        self._write(msgspec.structs.replace(known, claimed_at=at))
+        return True
+
+    async def mark_started(self, turn_key: str) -> None:
+        self._write(msgspec.structs.replace(self._claims[turn_key], state="started"))
+
+    async def acknowledge(self, turn_key: str, *, response: TurnResponse | None) -> None:
+        self._write(msgspec.structs.replace(self._claims[turn_key], state="acknowledged", response=response))
+
+    async def forget(self, turn_key: str) -> None:
+        self._claims.pop(turn_key, None)
+
+    async def forget_before(self, cutoff: datetime) -> int:
+        old = [key for key, claim in self._claims.items() if claim.claimed_at < cutoff]
+        for key in old:
+            del self._claims[key]
+        return len(old)
+
+    def _write(self, claim: TurnClaim) -> None:
+        self._claims[claim.turn_key] = msgspec.structs.replace(claim, version=str(next(self._versions)))
+
+
+class InMemoryDeliveryLedger:
+    def __init__(self) -> None:
+        self._records: dict[str, DeliveryRecord] = {}
+        self._versions = count(1)
+
+    async def insert(self, record: DeliveryRecord) -> DeliveryRecord | None:
+        return None if record.delivery_id in self._records else self._write(record)
+
+    async def read(self, delivery_id: str) -> DeliveryRecord | None:
+        return self._records.get(delivery_id)
+
+    async def replace(self, record: DeliveryRecord) -> DeliveryRecord | None:
+        known = self._records.get(record.delivery_id)
+        return self._write(record) if known and known.version == record.version else None
+
+    async def forget_before(self, cutoff: datetime) -> int:
+        old = [
+            record.delivery_id
+            for record in self._records.values()
+            if record.updated_at < cutoff and record.state in ENDED
+        ]
+        for delivery_id in old:
+            del self._records[delivery_id]
+        return len(old)
+
+    def _write(self, record: DeliveryRecord) -> DeliveryRecord:
+        written = msgspec.structs.replace(record, version=str(next(self._versions)))
+        self._records[record.delivery_id] = written
+        return written
+
+
+class InMemoryOrderService:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        confirm_after: timedelta = timedelta(seconds=10),
+        deliver_after: timedelta = timedelta(seconds=20),
+    ) -> None:
+        self._clock = clock
+        self._confirm_after = confirm_after
+        self._deliver_after = deliver_after
+        self._orders: dict[str, tuple[Order, datetime]] = {}
+        self._numbers = count(1292)
+
+    async def place(self, order_id: str, *, item: str, customer: Conversation) -> Order:
+        if order_id not in self._orders:
+            placed_at = self._clock.now() + self._confirm_after
+            order = Order(
+                order_id=order_id,
+                number=next(self._numbers),
+                item=item,
+                status="accepted",
+                next_change_in=self._confirm_after,
+                delivered_at=placed_at + self._deliver_after,
+                channel_id=customer.channel_id,
+                conversation_id=customer.conversation_id,
+                tenant_id=customer.tenant_id,
+                aad_object_id=customer.aad_object_id,
+            )
+            self._orders[order_id] = (order, placed_at)
+        return await self.get(order_id)
+
+    async def get(self, order_id: str) -> Order:
+        order, placed_at = self._orders[order_id]
+        now = self._clock.now()
+        next_change_at = placed_at if now < placed_at else order.delivered_at
+        return msgspec.structs.replace(
+            order,
+            status="delivered" if now >= order.delivered_at else "placed" if now >= placed_at else "accepted",
+            next_change_in=max(next_change_at - now, timedelta(0)),
+        )
+
+    async def open_or_delivered_since(self, cutoff: datetime) -> list[Order]:
+        return [
+            await self.get(order_id)
+            for order_id, (order, _) in self._orders.items()
+            if order.delivered_at > cutoff
+        ]
+
+    async def mark_delivered(self, order_id: str) -> None:
+        order, _ = self._orders[order_id]
+        now = self._clock.now()
+        self._orders[order_id] = (msgspec.structs.replace(order, delivered_at=now), now)
+
+
+class NothingToMake:
+    """A Storage that needs no queues and tables."""
+
+    async def make_missing(self) -> None:
+        return
+
+
+class InMemoryServices:
+    """All ports in memory, on a stepped clock."""
+
+    def __init__(self, *, route: Route = "teams") -> None:
+        self.clock = SteppedClock()
+        self.connector = RecordingConnector()
+        self.token_validator = OpenDoor()
+        self.conversations = InMemoryConversationStore()
+        self.turn_claims = InMemoryTurnClaims()
+        self.ledger = InMemoryDeliveryLedger()
+        self.orders = InMemoryOrderService(clock=self.clock)
+        self.storage = NothingToMake()
+        self.delivery_options = DeliveryOptions(
+            route=route, service_url="https://smba.example/teams/", agent_id="28:agent"
+        )
+        self.retention = timedelta(days=7)

@@ -1,0 +1,84 @@
+"""The ConversationStore port on Azure Tables: a row a conversation, and an index from user to it."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from azure.core.exceptions import ResourceNotFoundError
+from azure.data.tables import UpdateMode
+
+from adapters.tables import ROW, Tables
+from agent.conversation import Conversation, Route, conversation_key
+from agent.incoming import derived_key
+
+CONVERSATIONS = "conversations"
+PERSONAL_CONVERSATIONS = "personalconversations"
+
+
+class TableConversationStore:
+    """``conversations``: partition = conversation key. ``personalconversations``: partition = key of tenant
+    and Entra object id, row = route; it holds the ids of the conversation."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def heard(self, conversation: Conversation) -> None:
+        await self._keep(conversation)
+        if conversation.is_personal_in_teams:
+            await self._point_to(conversation, route="teams")
+
+    async def created(self, conversation: Conversation, *, route: Route) -> None:
+        await self._keep(conversation)
+        await self._point_to(conversation, route=route)
+
+    async def find(self, channel_id: str, conversation_id: str) -> Conversation | None:
+        table = await self._tables.table(CONVERSATIONS)
+        try:
+            row = await table.get_entity(conversation_key(channel_id, conversation_id), ROW)
+        except ResourceNotFoundError:
+            return None
+        return msgspec.convert(dict(row), Conversation)
+
+    async def find_personal(self, tenant_id: str, aad_object_id: str, *, route: Route) -> Conversation | None:
+        table = await self._tables.table(PERSONAL_CONVERSATIONS)
+        try:
+            row = await table.get_entity(derived_key(tenant_id, aad_object_id), route)
+        except ResourceNotFoundError:
+            return None
+        return await self.find(row["channelId"], row["conversationId"])
+
+    async def mark_gone(self, channel_id: str, conversation_id: str, *, at: datetime) -> None:
+        table = await self._tables.table(CONVERSATIONS)
+        key = conversation_key(channel_id, conversation_id)
+        try:
+            await table.update_entity(
+                {"PartitionKey": key, "RowKey": ROW, "goneAt": at.isoformat()}, mode=UpdateMode.MERGE
+            )
+        except ResourceNotFoundError:
+            return
+
+    async def _keep(self, conversation: Conversation) -> None:
+        table = await self._tables.table(CONVERSATIONS)
+        row = _without_none(msgspec.to_builtins(conversation))
+        row |= {"PartitionKey": conversation.conversation_key, "RowKey": ROW}
+        await table.upsert_entity(row, mode=UpdateMode.REPLACE)
+
+    async def _point_to(self, conversation: Conversation, *, route: Route) -> None:
+        if not (conversation.tenant_id and conversation.aad_object_id):
+            return
+        table = await self._tables.table(PERSONAL_CONVERSATIONS)
+        await table.upsert_entity(
+            {
+                "PartitionKey": derived_key(conversation.tenant_id, conversation.aad_object_id),
+                "RowKey": route,
+                "tenantId": conversation.tenant_id,
+                "aadObjectId": conversation.aad_object_id,
+                "channelId": conversation.channel_id,
+                "conversationId": conversation.conversation_id,
+            },
+            mode=UpdateMode.REPLACE,
+        )
+
+
+def _without_none(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if value is not None}

@@ -1,0 +1,86 @@
+"""The TurnClaims port on Azure Tables: a row a turn, inserted if absent."""
+
+import json
+from datetime import datetime
+
+from azure.core import MatchConditions
+from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.data.tables import UpdateMode
+
+from adapters.tables import ROW, Tables
+from agent.turn_claim import TurnClaim, TurnResponse
+
+TURN_CLAIMS = "turnclaims"
+
+
+class TableTurnClaims:
+    """``turnclaims``: partition = turn key. A response to give again is kept as JSON text."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def insert(self, turn_key: str, *, at: datetime) -> bool:
+        table = await self._tables.table(TURN_CLAIMS)
+        row = {"PartitionKey": turn_key, "RowKey": ROW, "state": "claimed", "claimedAt": at}
+        try:
+            await table.create_entity(row)
+        except ResourceExistsError:
+            return False
+        return True
+
+    async def read(self, turn_key: str) -> TurnClaim | None:
+        table = await self._tables.table(TURN_CLAIMS)
+        try:
+            row = await table.get_entity(turn_key, ROW)
+        except ResourceNotFoundError:
+            return None
+        response = json.loads(row.get("response", "null"))
+        return TurnClaim(
+            turn_key=turn_key,
+            state=row["state"],
+            claimed_at=row["claimedAt"],
+            response=TurnResponse(**response) if response else None,
+            version=row.metadata["etag"] or "",
+        )
+
+    async def take_over(self, claim: TurnClaim, *, at: datetime) -> bool:
+        table = await self._tables.table(TURN_CLAIMS)
+        try:
+            await table.update_entity(
+                {"PartitionKey": claim.turn_key, "RowKey": ROW, "claimedAt": at},
+                mode=UpdateMode.MERGE,
+                etag=claim.version,
+                match_condition=MatchConditions.IfNotModified,
+            )
+        except (ResourceModifiedError, ResourceNotFoundError):
+            return False
+        return True
+
+    async def mark_started(self, turn_key: str) -> None:
+        await self._set(turn_key, state="started")
+
+    async def acknowledge(self, turn_key: str, *, response: TurnResponse | None) -> None:
+        if response is None:
+            await self._set(turn_key, state="acknowledged")
+            return
+        kept = json.dumps({"status": response.status, "body": response.body})
+        await self._set(turn_key, state="acknowledged", response=kept)
+
+    async def forget(self, turn_key: str) -> None:
+        table = await self._tables.table(TURN_CLAIMS)
+        await table.delete_entity(turn_key, ROW)
+
+    async def forget_before(self, cutoff: datetime) -> int:
+        table = await self._tables.table(TURN_CLAIMS)
+        dropped = 0
+        old = table.query_entities(
+            "claimedAt lt @cutoff", parameters={"cutoff": cutoff}, select=["PartitionKey"]
+        )
+        async for row in old:
+            await table.delete_entity(row["PartitionKey"], ROW)
+            dropped += 1
+        return dropped
+
+    async def _set(self, turn_key: str, **values: str) -> None:
+        table = await self._tables.table(TURN_CLAIMS)
+        await table.upsert_entity({"PartitionKey": turn_key, "RowKey": ROW, **values}, mode=UpdateMode.MERGE)

@@ -1,0 +1,157 @@
+"""What we answer to one incoming channel activity: the botbuilder ActivityHandler, one object a turn."""
+
+import re
+from typing import Any, Protocol
+
+from botbuilder.core import ActivityHandler, InvokeResponse, TurnContext
+from botbuilder.schema import Activity, Attachment, ChannelAccount
+
+from agent.answer import ADAPTIVE_CARD, Answer, card
+from agent.conversation import conversation_of
+from agent.incoming import IncomingActivity, derived_key
+from agent.jobs.catalog import JOBS, job_asked_for
+from agent.jobs.definition import Job, JobDefinition
+from agent.ports import Services
+from agent.turn_claim import TurnClaim
+from agent.turns import claim_turn
+
+GREETING = re.compile(r"^(hi|hello|hey|help|start|good (morning|afternoon|evening))\b", re.IGNORECASE)
+
+
+class JobStarter(Protocol):
+    """Starts the durable orchestration of a job."""
+
+    async def __call__(self, job: Job, *, may_exist: bool) -> None:
+        """Store the job durably. ``may_exist``: an earlier delivery may have done it; do not do it again."""
+
+
+class Bot(ActivityHandler):
+    """Answers one turn, which it has claimed."""
+
+    def __init__(
+        self, incoming: IncomingActivity, claim: TurnClaim, *, start_job: JobStarter, services: Services
+    ) -> None:
+        self._incoming = incoming
+        self._claim = claim
+        self._start_job = start_job
+        self._services = services
+
+    async def on_message_activity(self, turn_context: TurnContext) -> None:
+        words = self._incoming.words
+        definition = job_asked_for(words, self._incoming.value)
+        if definition:
+            answer = await self._take_on(definition, request=self._incoming.value or words)
+        elif GREETING.search(words):
+            answer = welcome()
+        else:
+            answer = not_understood()
+        await turn_context.send_activity(to_botbuilder(answer))
+
+    async def on_invoke_activity(self, turn_context: TurnContext) -> InvokeResponse:
+        """A pressed Action.Execute that asks for a job is acknowledged in the response body.
+
+        Teams documentation "Universal Actions for Adaptive Cards", section "Response format".
+        """
+        data = (
+            execute_data(self._incoming.value)
+            if turn_context.activity.name == "adaptiveCard/action"
+            else None
+        )
+        definition = job_asked_for(None, data)
+        if definition is None:
+            return await super().on_invoke_activity(turn_context)
+        answer = await self._take_on(definition, request=data)
+        body = {
+            "statusCode": 200,
+            "type": "application/vnd.microsoft.activity.message",
+            "value": answer.text,
+        }
+        return InvokeResponse(status=200, body=body)
+
+    async def on_installation_update_add(self, turn_context: TurnContext) -> None:
+        await self._welcome_once(turn_context)
+
+    async def on_members_added_activity(
+        self, members_added: list[ChannelAccount], turn_context: TurnContext
+    ) -> None:
+        if self._is_among(members_added):
+            await self._welcome_once(turn_context)
+
+    async def on_installation_update_remove(self, turn_context: TurnContext) -> None:
+        await self._leave()
+
+    async def on_members_removed_activity(
+        self, members_removed: list[ChannelAccount], turn_context: TurnContext
+    ) -> None:
+        if self._is_among(members_removed):
+            await self._leave()
+
+    async def _take_on(self, definition: JobDefinition, *, request: Any) -> Answer:
+        """Store the job durably, and only then say so."""
+        job = Job(
+            job_id=self._incoming.turn_key,
+            kind=definition.kind,
+            requested_at=self._services.clock.now(),
+            requested_by=conversation_of(self._incoming),
+            request=request,
+        )
+        if self._claim.state == "claimed":
+            await self._start_job(job, may_exist=self._claim.is_resumed)
+            await self._services.turn_claims.mark_started(self._incoming.turn_key)
+        return definition.acknowledgement(job)
+
+    async def _welcome_once(self, turn_context: TurnContext) -> None:
+        """installationUpdate and conversationUpdate arrive together, in either order: one welcomes."""
+        claims = self._services.turn_claims
+        claim = await claim_turn(self._welcome_key(), claims=claims, clock=self._services.clock)
+        if claim.state != "acknowledged":
+            await turn_context.send_activity(to_botbuilder(welcome()))
+            await claims.acknowledge(claim.turn_key, response=None)
+
+    async def _leave(self) -> None:
+        """The agent was taken out of the conversation; if it is put back it says hello again."""
+        conversation = conversation_of(self._incoming)
+        await self._services.conversations.mark_gone(
+            conversation.channel_id, conversation.conversation_id, at=self._services.clock.now()
+        )
+        await self._services.turn_claims.forget(self._welcome_key())
+
+    def _welcome_key(self) -> str:
+        return derived_key(self._incoming.channel_id, self._incoming.conversation.conversation_id, "welcome")
+
+    def _is_among(self, members: list[ChannelAccount]) -> bool:
+        recipient = self._incoming.recipient
+        return recipient is not None and any(member.id == recipient.account_id for member in members)
+
+
+def welcome() -> Answer:
+    """The card that shows what the agent can do, with a button for each kind of job."""
+    actions = [
+        {"type": "Action.Submit", "title": definition.title, "data": {"job": definition.kind}}
+        for definition in JOBS
+    ]
+    return Answer(card=card("welcome", actions=actions, examples=_examples()))
+
+
+def not_understood() -> Answer:
+    return Answer(
+        f"I did not get that. Here is what I can do: {_examples()}. Say hello to see it as buttons."
+    )
+
+
+def _examples() -> str:
+    return ", ".join(definition.title[:1].lower() + definition.title[1:] for definition in JOBS)
+
+
+def execute_data(value: Any) -> Any:
+    """The data of a pressed Action.Execute button, or None where the value is not of that form."""
+    action = value.get("action") if isinstance(value, dict) else None
+    return action.get("data") if isinstance(action, dict) else None
+
+
+def to_botbuilder(answer: Answer) -> Activity:
+    """The answer as botbuilder's Activity."""
+    reply = Activity(type="message", text=answer.text or None)
+    if answer.card is not None:
+        reply.attachments = [Attachment(content_type=ADAPTIVE_CARD, content=answer.card)]
+    return reply

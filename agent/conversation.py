@@ -1,0 +1,64 @@
+"""A conversation that the agent knows: all that is needed to speak in it again."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from agent.incoming import IncomingActivity, derived_key
+
+Route = Literal["teams", "copilot"]
+PERSONAL = "personal"  # Teams' conversationType of a one-to-one chat
+
+
+class Conversation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One conversation as it was last heard, or as it was created by us.
+
+    ``gone_at`` is set when the agent was removed from it or blocked in it.
+    """
+
+    channel_id: str
+    conversation_id: str
+    service_url: str
+    conversation_type: str | None = None
+    tenant_id: str | None = None
+    aad_object_id: str | None = None
+    user_id: str | None = None
+    user_name: str | None = None
+    agent_id: str | None = None
+    locale: str | None = None
+    is_from_copilot: bool = False
+    gone_at: datetime | None = None
+
+    @property
+    def conversation_key(self) -> str:
+        return conversation_key(self.channel_id, self.conversation_id)
+
+    @property
+    def is_personal_in_teams(self) -> bool:
+        """Whether this is the chat in which its user is reached on the route ``teams``.
+
+        A chat in Copilot is not: there, proactive messages have a thread of their own.
+        """
+        return self.conversation_type == PERSONAL and not self.is_from_copilot
+
+
+def conversation_key(channel_id: str, conversation_id: str) -> str:
+    return derived_key(channel_id, conversation_id)
+
+
+def conversation_of(incoming: IncomingActivity) -> Conversation:
+    """What a turn tells of its conversation."""
+    return Conversation(
+        channel_id=incoming.channel_id,
+        conversation_id=incoming.conversation.conversation_id,
+        service_url=incoming.service_url,
+        conversation_type=incoming.conversation.conversation_type,
+        tenant_id=incoming.tenant_id,
+        aad_object_id=incoming.sender.aad_object_id,
+        user_id=incoming.sender.account_id,
+        user_name=incoming.sender.name,
+        agent_id=incoming.recipient.account_id if incoming.recipient else None,
+        locale=incoming.locale,
+        is_from_copilot=incoming.is_from_copilot,
+    )

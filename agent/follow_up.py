@@ -1,0 +1,55 @@
+"""A follow-up: one thing that a job tells its user, later, in the conversation in which it was asked for."""
+
+from typing import Literal
+
+import msgspec
+
+from agent.answer import Answer
+from agent.delivery import DeliveryInProgress, deliver
+from agent.delivery_record import DeliveryState
+from agent.jobs.definition import Job
+from agent.ports import ChannelBusy, Services
+from agent.proactive_message import ProactiveMessage, ToConversation
+
+RETRY_IN_PROGRESS_SECONDS = 10.0
+
+
+class FollowUp(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The ``number``-th thing this job tells, from 1."""
+
+    job: Job
+    number: int
+    answer: Answer
+
+
+class FollowUpSent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How it went. ``busy``: send it again in ``retry_in`` seconds; ``gone``: the user cannot be reached."""
+
+    outcome: DeliveryState | Literal["busy"]
+    retry_in: float = 0.0
+
+
+async def send(follow_up: FollowUp, *, services: Services) -> FollowUpSent:
+    """Deliver the follow-up, once however often this is called. Raises what ``deliver`` raises but what
+    is to be waited for."""
+    conversation = follow_up.job.requested_by
+    message = ProactiveMessage(
+        delivery_id=f"{follow_up.job.job_id}.{follow_up.number}",
+        to=ToConversation(channel_id=conversation.channel_id, conversation_id=conversation.conversation_id),
+        text=follow_up.answer.text,
+        card=follow_up.answer.card,
+    )
+    try:
+        record = await deliver(
+            message,
+            ledger=services.ledger,
+            conversations=services.conversations,
+            connector=services.connector,
+            options=services.delivery_options,
+            clock=services.clock,
+        )
+    except ChannelBusy as busy:
+        return FollowUpSent(outcome="busy", retry_in=busy.retry_after.total_seconds())
+    except DeliveryInProgress:
+        return FollowUpSent(outcome="busy", retry_in=RETRY_IN_PROGRESS_SECONDS)
+    return FollowUpSent(outcome=record.state)

@@ -1,0 +1,101 @@
+"""What comes in from the channel: the fields of an incoming channel activity that we decide by."""
+
+import hashlib
+import re
+from typing import Any
+
+import msgspec
+
+COPILOT = "copilot"
+MENTION = re.compile(r"<at\b[^>]*>.*?</at>", re.DOTALL | re.IGNORECASE)
+
+
+class BadTurn(Exception):
+    """The body of a turn is not a channel activity; the message says why. Answer 400 and forget it."""
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A user or the agent itself, as the channel names it."""
+
+    account_id: str = msgspec.field(name="id")
+    name: str | None = None
+    aad_object_id: str | None = None
+
+
+class ConversationAccount(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The conversation an activity belongs to; Teams puts the thread into the id (``;messageid=``)."""
+
+    conversation_id: str = msgspec.field(name="id")
+    conversation_type: str | None = None
+    tenant_id: str | None = None
+    is_group: bool | None = None
+
+
+class IncomingActivity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One incoming channel activity: the fields we decide by, typed (Bot Framework activity schema)."""
+
+    type: str
+    channel_id: str
+    service_url: str
+    conversation: ConversationAccount
+    sender: Account = msgspec.field(name="from")
+    recipient: Account | None = None
+    incoming_id: str | None = msgspec.field(name="id", default=None)
+    text: str | None = None
+    value: Any = None
+    action: str | None = None
+    delivery_mode: str | None = None
+    locale: str | None = None
+    channel_data: Any = None
+    entities: list[Any] | None = None
+    turn_key: str = ""
+
+    @property
+    def tenant_id(self) -> str | None:
+        """The Entra tenant, from the conversation or from Teams' channel data."""
+        if self.conversation.tenant_id:
+            return self.conversation.tenant_id
+        tenant = self.channel_data.get("tenant") if isinstance(self.channel_data, dict) else None
+        tenant_id = tenant.get("id") if isinstance(tenant, dict) else None
+        return tenant_id if isinstance(tenant_id, str) else None
+
+    @property
+    def words(self) -> str:
+        """What the user said, without the mention that addressed it to the agent."""
+        return MENTION.sub("", self.text or "").strip()
+
+    @property
+    def is_from_copilot(self) -> bool:
+        """Whether the turn was taken in Microsoft 365 Copilot; the product's name comes in either case."""
+        data = self.channel_data if isinstance(self.channel_data, dict) else {}
+        named = [data.get("productContext")]
+        named += [
+            entity.get("id")
+            for entity in self.entities or []
+            if isinstance(entity, dict) and str(entity.get("type", "")).lower() == "productinfo"
+        ]
+        return any(isinstance(name, str) and name.lower() == COPILOT for name in named)
+
+
+def parse_incoming(body: bytes) -> tuple[dict[str, Any], IncomingActivity]:
+    """The turn's activity as it came and as we read it.
+
+    Raises BadTurn when the body is not JSON or lacks what a reply needs.
+    """
+    try:
+        raw = msgspec.json.decode(body)
+        incoming = msgspec.convert(raw, IncomingActivity)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise BadTurn(f"The body is not a channel activity: {error}") from error
+    return raw, msgspec.structs.replace(incoming, turn_key=_turn_key(incoming, body))
+
+
+def _turn_key(incoming: IncomingActivity, body: bytes) -> str:
+    """The same for each delivery of one activity. Where the channel gives no id, the body stands for it."""
+    what = incoming.incoming_id or hashlib.sha256(body).hexdigest()
+    return derived_key(incoming.channel_id, incoming.conversation.conversation_id, what)
+
+
+def derived_key(*parts: str) -> str:
+    """A key of 32 hex digits that is the same wherever it is derived from the same parts."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

@@ -1,0 +1,72 @@
+"""What a kind of background job is: how it is asked for, begun, checked, and told of."""
+
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import msgspec
+
+from agent.answer import Answer
+from agent.conversation import Conversation
+from agent.ports import Services
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One background job that a user asked for: the input of its orchestration. ``request`` is the
+    user's text, or the data of the button that was pressed."""
+
+    version: int = 1
+    job_id: str
+    kind: str
+    requested_at: datetime
+    requested_by: Conversation
+    request: Any = None
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True, tag="waiting", tag_field="outcome", rename="camel"):
+    """Not yet: check again in ``check_in``, or as soon as the job is reported ``completed``.
+
+    ``state`` is handed to the next check; ``tell`` is told to the user now.
+    """
+
+    state: dict[str, Any]
+    check_in: timedelta
+    tell: Answer | None = None
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done", tag_field="outcome", rename="camel"):
+    """The job succeeded; ``tell`` is what the user gets."""
+
+    tell: Answer
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field="outcome", rename="camel"):
+    """The job failed in a way that was foreseen; ``tell`` says so to the user."""
+
+    tell: Answer
+
+
+Outcome = Waiting | Done | Failed
+
+
+class JobDefinition(Protocol):
+    """A kind of background job. `begin` and `check` may run more than once for one job (an activity
+    function runs at least once): give the outside system ``job.job_id`` as its idempotency key."""
+
+    kind: str  # stands in orchestrations in flight: never rename it
+    title: str  # what the button of the welcome card says
+    deadline: timedelta  # after this the job is given up, and the user is told
+
+    def recognises(self, text: str) -> bool:
+        """Whether ``text`` asks for this job: lower case, without mention and punctuation at the ends."""
+
+    def acknowledgement(self, job: Job) -> Answer:
+        """What the user is told at once."""
+
+    async def begin(self, job: Job, *, services: Services) -> Outcome:
+        """Start the outside work. An exception is retried, then told as ``failure``."""
+
+    async def check(self, job: Job, state: dict[str, Any], *, services: Services) -> Outcome:
+        """See how far the outside work is. An exception is retried, then told as ``failure``."""
+
+    def failure(self, job: Job) -> Answer:
+        """What the user is told when the job broke, or was not done by its deadline."""

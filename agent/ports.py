@@ -1,0 +1,207 @@
+"""What the agent needs from outside, as Protocols, with the errors they raise beside them."""
+
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import msgspec
+
+from agent.conversation import Conversation, Route
+from agent.delivery_record import DeliveryRecord
+from agent.order import Order
+from agent.turn_claim import TurnClaim, TurnResponse
+
+
+class ChannelError(Exception):
+    """The channel did not take what we sent. Messages carry status and error code, never user text."""
+
+
+class ConversationGone(ChannelError):
+    """The agent was blocked, removed, or the conversation ended: forget it until it is heard again."""
+
+
+class ChannelBusy(ChannelError):
+    """The channel asks to wait: try again after ``retry_after``."""
+
+    def __init__(self, message: str, *, retry_after: timedelta) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ChannelRefused(ChannelError):
+    """The channel will never take this: do not send it again."""
+
+
+class DeliveryAmbiguous(ChannelError):
+    """The request went out and no answer tells what became of it: do not resend blindly."""
+
+
+class NotAuthenticated(Exception):
+    """The turn carries no token: answer 401."""
+
+
+class NotAuthorized(Exception):
+    """The turn's token does not hold, or the turn may not come in here: answer 403."""
+
+
+class Connector(Protocol):
+    """The Bot Connector REST API, as far as we use it. Activities are plain JSON objects."""
+
+    async def send(
+        self,
+        outgoing: dict[str, Any],
+        *,
+        service_url: str,
+        conversation_id: str,
+        reply_to_id: str | None = None,
+    ) -> str | None:
+        """Post one activity; the new activity's id, or None where the channel tells none.
+
+        Raises ConversationGone, ChannelBusy, ChannelRefused, DeliveryAmbiguous.
+        """
+
+    async def update(
+        self, outgoing: dict[str, Any], *, service_url: str, conversation_id: str, activity_id: str
+    ) -> None:
+        """Replace an activity that we sent. Raises as ``send`` does."""
+
+    async def delete(self, *, service_url: str, conversation_id: str, activity_id: str) -> None:
+        """Take back an activity that we sent. Raises as ``send`` does."""
+
+    async def create_conversation(self, parameters: dict[str, Any], *, service_url: str) -> str:
+        """Create a conversation, or find the one that is there; its id. Raises as ``send`` does."""
+
+
+class TokenValidator(Protocol):
+    """Did the channel sign this turn?"""
+
+    async def validate(self, authorization: str | None, *, channel_id: str, service_url: str) -> None:
+        """Raises NotAuthenticated or NotAuthorized."""
+
+
+class ConversationStore(Protocol):
+    """The conversations the agent knows; each is read by key, never by a scan."""
+
+    async def heard(self, conversation: Conversation) -> None:
+        """Keep the conversation as a turn just told it; it is no longer gone.
+
+        A personal conversation in Teams becomes its user's, under tenant and Entra object id.
+        """
+
+    async def created(self, conversation: Conversation, *, route: Route) -> None:
+        """Keep a personal conversation that we created, as its user's on this route."""
+
+    async def find(self, channel_id: str, conversation_id: str) -> Conversation | None:
+        """The conversation, gone or not; None when it was never heard of."""
+
+    async def find_personal(self, tenant_id: str, aad_object_id: str, *, route: Route) -> Conversation | None:
+        """The user's personal conversation on this route."""
+
+    async def mark_gone(self, channel_id: str, conversation_id: str, *, at: datetime) -> None:
+        """Nothing is to be sent there until it is heard again. Unknown conversations are ignored."""
+
+
+class TurnClaims(Protocol):
+    """Who is at work on a turn, so that a turn delivered twice is taken once."""
+
+    async def insert(self, turn_key: str, *, at: datetime) -> bool:
+        """Claim the turn if nobody has; False when somebody has."""
+
+    async def read(self, turn_key: str) -> TurnClaim | None: ...
+
+    async def take_over(self, claim: TurnClaim, *, at: datetime) -> bool:
+        """Claim it anew for ourselves, unless it changed since ``claim`` was read; False then."""
+
+    async def mark_started(self, turn_key: str) -> None:
+        """The turn's job is stored durably."""
+
+    async def acknowledge(self, turn_key: str, *, response: TurnResponse | None) -> None:
+        """The turn is answered; ``response`` is the body to give again."""
+
+    async def forget(self, turn_key: str) -> None: ...
+
+    async def forget_before(self, cutoff: datetime) -> int:
+        """Drop the claims made before ``cutoff``; how many there were."""
+
+
+class DeliveryLedger(Protocol):
+    """What became of each message that went out unasked, by its delivery id."""
+
+    async def insert(self, record: DeliveryRecord) -> DeliveryRecord | None:
+        """Write the first record of this delivery; it, with its version, or None when there is one."""
+
+    async def read(self, delivery_id: str) -> DeliveryRecord | None: ...
+
+    async def replace(self, record: DeliveryRecord) -> DeliveryRecord | None:
+        """Write over the record that ``record`` was made from; None when that changed since."""
+
+    async def forget_before(self, cutoff: datetime) -> int:
+        """Drop the ended records older than ``cutoff``; how many there were."""
+
+
+class OrderService(Protocol):
+    """The outside system of the example job: takes orders and delivers them after a while."""
+
+    async def place(self, order_id: str, *, item: str, customer: Conversation) -> Order:
+        """Place the order, once: the same ``order_id`` again gives the order that is there."""
+
+    async def get(self, order_id: str) -> Order:
+        """The order as it is now. Raises KeyError for an unknown one."""
+
+    async def open_or_delivered_since(self, cutoff: datetime) -> list[Order]:
+        """All orders that are open, or were delivered after ``cutoff``."""
+
+    async def mark_delivered(self, order_id: str) -> None:
+        """The goods have arrived, whatever the schedule said. Raises KeyError for an unknown one."""
+
+
+class Clock(Protocol):
+    """Time, so that tests can step it."""
+
+    def now(self) -> datetime:
+        """The time, in UTC."""
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Storage(Protocol):
+    """The queues and tables that the app itself must make."""
+
+    async def make_missing(self) -> None:
+        """Make the queues and tables that are not there; a queue trigger does not make its queue."""
+
+
+class DeliveryOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How users are reached who have no conversation yet.
+
+    ``service_url`` is used when no conversation of the user tells a better one.
+    """
+
+    route: Route
+    service_url: str
+    agent_id: str
+
+
+class Services(Protocol):
+    """All ports, plugged; what ``composition.services()`` gives."""
+
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def connector(self) -> Connector: ...
+    @property
+    def token_validator(self) -> TokenValidator: ...
+    @property
+    def conversations(self) -> ConversationStore: ...
+    @property
+    def turn_claims(self) -> TurnClaims: ...
+    @property
+    def ledger(self) -> DeliveryLedger: ...
+    @property
+    def orders(self) -> OrderService: ...
+    @property
+    def storage(self) -> Storage: ...
+    @property
+    def delivery_options(self) -> DeliveryOptions: ...
+    @property
+    def retention(self) -> timedelta:
+        """How long what has ended is kept: orchestrations, turn claims, deliveries."""

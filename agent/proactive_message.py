@@ -1,0 +1,109 @@
+"""What crosses the queue: one message that no user asked for just now, and whom it is for."""
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+
+from agent.answer import Answer
+
+DeliveryId = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z0-9._:-]{1,128}$",
+        description="Given by the sender: a message with an id that was sent is never sent again.",
+    ),
+]
+NotEmpty = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+Utc = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class UnusableMessage(Exception):
+    """The body is not a proactive message, and never will be; the message says why, without user text."""
+
+
+class ToUser(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag="user",
+    tag_field="kind",
+    rename="camel",
+    forbid_unknown_fields=True,
+):
+    """A user, by tenant and Entra object id; the conversation is created where there is none yet."""
+
+    tenant_id: NotEmpty
+    aad_object_id: NotEmpty
+
+
+class ToConversation(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag="conversation",
+    tag_field="kind",
+    rename="camel",
+    forbid_unknown_fields=True,
+):
+    """A conversation in which the agent was heard, or that it created."""
+
+    channel_id: NotEmpty
+    conversation_id: NotEmpty
+
+
+class ProactiveMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """One message that no user asked for just now, and whom it is for.
+
+    ``text`` or ``card`` (an Adaptive Card) or both; after ``expires_at`` it is not delivered any more.
+    """
+
+    version: Annotated[int, msgspec.Meta(ge=1, le=1)] = 1
+    delivery_id: DeliveryId
+    to: ToUser | ToConversation
+    text: str = ""
+    card: dict[str, Any] | None = None
+    expires_at: Utc | None = None
+
+    def __post_init__(self) -> None:
+        if not self.text and not self.card:
+            raise ValueError("text or card must be given")
+
+    @property
+    def answer(self) -> Answer:
+        return Answer(self.text, self.card)
+
+    def is_expired(self, now: datetime) -> bool:
+        return self.expires_at is not None and self.expires_at <= now.astimezone(UTC)
+
+
+def parse_proactive_message(body: bytes) -> ProactiveMessage:
+    """Read a queue message's body: JSON, or base64 of JSON, as many senders encode it.
+
+    Raises UnusableMessage.
+    """
+    try:
+        return msgspec.json.decode(_without_base64(body), type=ProactiveMessage)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise UnusableMessage(f"The body is not a proactive message: {error}") from error
+
+
+def _without_base64(body: bytes) -> bytes:
+    if body.lstrip()[:1] == b"{":
+        return body
+    try:
+        return base64.b64decode(body, validate=True)
+    except binascii.Error:
+        return body
+
+
+def message_schema() -> dict[str, Any]:
+    """The JSON Schema of a proactive message; docs/proactive-message.schema.json is made from it."""
+    schema = msgspec.json.schema(ProactiveMessage)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "ProactiveMessage",
+        **schema,
+    }

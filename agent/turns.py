@@ -1,0 +1,68 @@
+"""A turn is taken once, however often the channel delivers it."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import msgspec
+
+from agent.conversation import conversation_of
+from agent.incoming import IncomingActivity
+from agent.ports import Clock, ConversationGone, ConversationStore, TurnClaims
+from agent.turn_claim import TurnClaim, TurnResponse
+
+# A live delivery is done within this; after it, the one that claimed the turn is taken for dead.
+CLAIM_HOLDS = timedelta(seconds=10)
+LOOK_AGAIN_SECONDS = 0.25
+
+
+class TurnInProgress(Exception):
+    """Another delivery of this turn is still at work: answer 503, the channel will deliver it again."""
+
+
+async def take_turn(
+    incoming: IncomingActivity,
+    *,
+    answer: Callable[[TurnClaim], Awaitable[TurnResponse | None]],
+    conversations: ConversationStore,
+    claims: TurnClaims,
+    clock: Clock,
+) -> TurnResponse | None:
+    """Take the turn by ``answer`` unless another delivery of it did; what to put into the HTTP response.
+
+    A turn that failed stays unacknowledged, so that its next delivery takes it up again.
+    Raises TurnInProgress, and what ``answer`` raises but ConversationGone.
+    """
+    claim = await claim_turn(incoming.turn_key, claims=claims, clock=clock)
+    if claim.state == "acknowledged":
+        return claim.response
+    conversation = conversation_of(incoming)
+    await conversations.heard(conversation)
+    response = None
+    try:
+        response = await answer(claim)
+    except ConversationGone:
+        await conversations.mark_gone(conversation.channel_id, conversation.conversation_id, at=clock.now())
+    await claims.acknowledge(incoming.turn_key, response=response)
+    return response
+
+
+async def claim_turn(turn_key: str, *, claims: TurnClaims, clock: Clock) -> TurnClaim:
+    """Claim the turn, or learn that it is acknowledged, or take it over from a delivery that died.
+
+    While another delivery may still be alive this waits, at most CLAIM_HOLDS.
+    Raises TurnInProgress when the other one is alive for longer.
+    """
+    started = now = clock.now()
+    while True:
+        if await claims.insert(turn_key, at=now):
+            return TurnClaim(turn_key=turn_key, state="claimed", claimed_at=now)
+        claim = await claims.read(turn_key)
+        now = clock.now()
+        if claim and claim.state == "acknowledged":
+            return claim
+        if claim and now - claim.claimed_at >= CLAIM_HOLDS and await claims.take_over(claim, at=now):
+            return msgspec.structs.replace(claim, claimed_at=now, is_resumed=True)
+        if now - started > CLAIM_HOLDS:
+            raise TurnInProgress("another delivery of this turn is still at work")
+        await clock.sleep(LOOK_AGAIN_SECONDS)
+        now = clock.now()

@@ -1,0 +1,135 @@
+"""Which adapter is plugged into which port; each is imported when it is first plugged in.
+
+Imports cost cold start (botbuilder 300 ms, the storage SDKs 200): a step of an orchestration that needs
+neither does not pay for them. That is why the imports stand inside the properties.
+"""
+
+from datetime import timedelta
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+from agent.ports import (
+    Clock,
+    Connector,
+    ConversationStore,
+    DeliveryLedger,
+    DeliveryOptions,
+    OrderService,
+    Services,
+    Storage,
+    TokenValidator,
+    TurnClaims,
+)
+from settings import Settings, is_loopback, read_settings
+
+if TYPE_CHECKING:
+    from adapters.tables import Tables
+
+
+@cache
+def services() -> Services:
+    """The app's ports, plugged by its settings; one object a process. Raises SettingsError.
+
+    Called in triggers/ and activities/ only.
+    """
+    return AzureServices(read_settings())
+
+
+class AzureServices:
+    """The ports on Azure Storage and Bot Connector."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @cached_property
+    def clock(self) -> Clock:
+        from adapters.system_clock import SystemClock
+
+        return SystemClock()
+
+    @cached_property
+    def connector(self) -> Connector:
+        from adapters.connector_client import BotConnectorClient
+        from adapters.credentials import MULTI_TENANT, MsalCredentials, NoCredentials
+
+        settings = self._settings
+        if not settings.app_id:
+            return BotConnectorClient(NoCredentials())
+        return BotConnectorClient(
+            MsalCredentials(
+                app_id=settings.app_id,
+                app_password=settings.app_password,
+                tenant_id=MULTI_TENANT if settings.app_type == "MultiTenant" else settings.app_tenant_id,
+            )
+        )
+
+    @cached_property
+    def token_validator(self) -> TokenValidator:
+        from adapters.token_validator import ChannelTokenValidator, NoTurns, UnsignedTurns
+
+        settings = self._settings
+        if settings.app_id:
+            return ChannelTokenValidator(
+                app_id=settings.app_id, open_id_metadata_url=settings.open_id_metadata_url
+            )
+        if settings.accepts_unsigned_turns:
+            return UnsignedTurns(is_loopback=is_loopback)
+        return NoTurns()
+
+    @cached_property
+    def conversations(self) -> ConversationStore:
+        from adapters.table_conversations import TableConversationStore
+
+        return TableConversationStore(self._tables)
+
+    @cached_property
+    def turn_claims(self) -> TurnClaims:
+        from adapters.table_turn_claims import TableTurnClaims
+
+        return TableTurnClaims(self._tables)
+
+    @cached_property
+    def ledger(self) -> DeliveryLedger:
+        from adapters.table_delivery_ledger import TableDeliveryLedger
+
+        return TableDeliveryLedger(self._tables)
+
+    @cached_property
+    def orders(self) -> OrderService:
+        from adapters.table_orders import TableOrderService
+
+        return TableOrderService(
+            self._tables,
+            clock=self.clock,
+            confirm_after=timedelta(seconds=self._settings.order_wait_seconds),
+            deliver_after=timedelta(seconds=self._settings.order_delivery_seconds),
+        )
+
+    @cached_property
+    def storage(self) -> Storage:
+        from adapters.app_storage import AppStorage
+
+        queue_name = self._settings.proactive_messages_queue
+        return AppStorage(
+            self._tables,
+            storage_connection=self._settings.storage_connection,
+            queue_names=(queue_name, f"{queue_name}-poison"),
+        )
+
+    @cached_property
+    def delivery_options(self) -> DeliveryOptions:
+        return DeliveryOptions(
+            route=self._settings.proactive_route,
+            service_url=self._settings.proactive_service_url,
+            agent_id=f"28:{self._settings.app_id}" if self._settings.app_id else "",
+        )
+
+    @cached_property
+    def retention(self) -> timedelta:
+        return self._settings.retention
+
+    @cached_property
+    def _tables(self) -> "Tables":
+        from adapters.tables import Tables
+
+        return Tables(self._settings.storage_connection)

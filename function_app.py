@@ -1,0 +1,20 @@
+"""The function app: one line a blueprint."""
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from activities import run_job, send_follow_up
+from orchestrators import follow_up
+from triggers import daily_digest, housekeeping, messages, proactive_messages
+
+app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
+
+app.register_functions(messages.blueprint)
+app.register_functions(proactive_messages.blueprint)
+app.register_functions(daily_digest.blueprint)
+app.register_functions(housekeeping.blueprint)
+
+app.register_functions(follow_up.blueprint)
+
+app.register_functions(run_job.blueprint)
+app.register_functions(send_follow_up.blueprint)

@@ -1,0 +1,112 @@
+"""Every app setting, read once and typed; local.settings.json.example lists them all with safe values."""
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class SettingsError(Exception):
+    """A setting is missing or malformed; the message names it and says what is allowed."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The app settings of one process. Names in brackets are those of local.settings.json and of Azure.
+
+    The names of the first block are Bot Framework's own; the others are documented in docs/settings.md.
+    """
+
+    app_id: str = msgspec.field(name="MicrosoftAppId", default="")
+    app_password: str = msgspec.field(name="MicrosoftAppPassword", default="")
+    app_tenant_id: str = msgspec.field(name="MicrosoftAppTenantId", default="")
+    app_type: Literal["MultiTenant", "SingleTenant"] = msgspec.field(
+        name="MicrosoftAppType", default="SingleTenant"
+    )
+    open_id_metadata_url: str = msgspec.field(name="BotOpenIdMetadata", default="")
+
+    environment: str = msgspec.field(name="AZURE_FUNCTIONS_ENVIRONMENT", default="Production")
+    channel_auth: Literal["on", "off"] = msgspec.field(name="ChannelAuth", default="on")
+
+    storage_connection: str = msgspec.field(name="AzureWebJobsStorage", default="")
+    proactive_messages_queue: str = msgspec.field(name="ProactiveMessagesQueue", default="proactive-messages")
+    proactive_route: Literal["teams", "copilot"] = msgspec.field(name="ProactiveRoute", default="teams")
+    proactive_service_url: str = msgspec.field(
+        name="ProactiveServiceUrl", default="https://smba.trafficmanager.net/teams/"
+    )
+    digest_schedule: str = msgspec.field(name="DigestSchedule", default="0 0 8 * * *")
+    retention_days: int = msgspec.field(name="RetentionDays", default=7)
+
+    order_wait_seconds: float = msgspec.field(name="OrderWaitSeconds", default=10.0)
+    order_delivery_seconds: float = msgspec.field(name="OrderDeliverySeconds", default=20.0)
+
+    @property
+    def is_development(self) -> bool:
+        return self.environment.lower() == "development"
+
+    @property
+    def accepts_unsigned_turns(self) -> bool:
+        """Whether turns without a token are let in at all: on a developer's machine that asks for it."""
+        return not self.app_id and self.channel_auth == "off" and self.is_development
+
+    @property
+    def retention(self) -> timedelta:
+        return timedelta(days=self.retention_days)
+
+
+def setting_names() -> tuple[str, ...]:
+    """The names of all app settings that the app itself reads."""
+    return tuple(field.encode_name for field in msgspec.structs.fields(Settings))
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the app settings from ``environment`` (names to text; absent and empty mean the default).
+
+    Raises SettingsError, with the setting's name in the message.
+    """
+    given = {name: environment[name] for name in setting_names() if environment.get(name)}
+    try:
+        settings = msgspec.convert(given, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"An app setting is not usable: {error}") from error
+    _check(settings)
+    return settings
+
+
+def _check(settings: Settings) -> None:
+    if not settings.storage_connection:
+        raise SettingsError("The app setting AzureWebJobsStorage is missing: a storage connection string")
+    if settings.app_id and not settings.app_password:
+        raise SettingsError("The app setting MicrosoftAppPassword is missing: MicrosoftAppId is set")
+    if settings.app_id and settings.app_type == "SingleTenant" and not settings.app_tenant_id:
+        raise SettingsError(
+            "The app setting MicrosoftAppTenantId is missing: MicrosoftAppType is SingleTenant"
+        )
+    if settings.retention_days < 1:
+        raise SettingsError("The app setting RetentionDays must be 1 or more")
+    if settings.order_wait_seconds < 0 or settings.order_delivery_seconds < 0:
+        raise SettingsError("The app settings OrderWaitSeconds and OrderDeliverySeconds must not be negative")
+    for name, url in (
+        ("BotOpenIdMetadata", settings.open_id_metadata_url),
+        ("ProactiveServiceUrl", settings.proactive_service_url),
+    ):
+        if url and not _is_safe(url, settings.is_development):
+            raise SettingsError(
+                f"The app setting {name} must be an https URL (http: loopback, in Development)"
+            )
+
+
+def _is_safe(url: str, is_development: bool) -> bool:
+    parts = urlsplit(url)
+    if parts.scheme == "https":
+        return bool(parts.hostname)
+    return parts.scheme == "http" and is_development and is_loopback(url)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether ``url`` leads to this very machine."""
+    return urlsplit(url).hostname in LOOPBACK_HOSTS

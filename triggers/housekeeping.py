@@ -1,0 +1,38 @@
+"""Every night, and when the host starts: makes missing queues and tables, drops what has ended long ago."""
+
+import logging
+from datetime import UTC, datetime
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from composition import services
+
+blueprint = df.Blueprint()
+log = logging.getLogger(__name__)
+
+ENDED = [
+    df.OrchestrationRuntimeStatus.Completed,
+    df.OrchestrationRuntimeStatus.Failed,
+    df.OrchestrationRuntimeStatus.Terminated,
+]
+THE_BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)  # the API wants a start; no orchestration is older
+
+
+# At start-up because a queue trigger does not make its queue: what other systems put on it needs it there.
+@blueprint.timer_trigger(arg_name="timer", schedule="0 0 3 * * *", run_on_startup=True)
+@blueprint.durable_client_input(client_name="durable_client")
+async def keep_house(timer: func.TimerRequest, durable_client: df.DurableOrchestrationClient) -> None:
+    """Purge by the setting RetentionDays, counted from when an orchestration was started."""
+    ports = services()
+    await ports.storage.make_missing()
+    cutoff = ports.clock.now() - ports.retention
+    purged = await durable_client.purge_instance_history_by(THE_BEGINNING, cutoff, ENDED)
+    claims = await ports.turn_claims.forget_before(cutoff)
+    deliveries = await ports.ledger.forget_before(cutoff)
+    log.info(
+        "Dropped %s orchestrations, %s turn claims, %s deliveries",
+        purged.instances_deleted,
+        claims,
+        deliveries,
+    )

@@ -1,0 +1,77 @@
+"""HTTP POST /api/messages: a turn begins."""
+
+import json
+import logging
+from functools import partial
+from http import HTTPStatus
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from agent.incoming import BadTurn, parse_incoming
+from agent.ports import ChannelError, NotAuthenticated, NotAuthorized
+from agent.turn_claim import TurnClaim, TurnResponse
+from agent.turns import TurnInProgress, take_turn
+from composition import services
+from orchestrators.follow_up import start_follow_up
+from triggers.problem import problem
+
+blueprint = df.Blueprint()
+log = logging.getLogger(__name__)
+
+
+@blueprint.route("messages", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.durable_client_input(client_name="durable_client")
+async def answer_turn(
+    req: func.HttpRequest, durable_client: df.DurableOrchestrationClient
+) -> func.HttpResponse:
+    """Take one turn of the channel: 200, with a body for invokes and expected replies.
+
+    400 for what is no channel activity, 401 and 403 for what the channel did not sign, 502 when the
+    reply did not get through, 503 while another delivery of the turn is at work; the channel delivers
+    a turn again that was not answered with success.
+    """
+    # The bot and its SDK are imported at the first turn: orchestrations and queue messages need neither.
+    from adapters.bot_adapter import ConnectorBotAdapter
+    from agent.bot import Bot
+
+    ports = services()
+    try:
+        raw, incoming = parse_incoming(req.get_body())
+        await ports.token_validator.validate(
+            req.headers.get("Authorization"),
+            channel_id=incoming.channel_id,
+            service_url=incoming.service_url,
+        )
+
+        async def answer(claim: TurnClaim) -> TurnResponse | None:
+            bot = Bot(incoming, claim, start_job=partial(start_follow_up, durable_client), services=ports)
+            return await ConnectorBotAdapter(connector=ports.connector).process(raw, bot)
+
+        response = await take_turn(
+            incoming,
+            answer=answer,
+            conversations=ports.conversations,
+            claims=ports.turn_claims,
+            clock=ports.clock,
+        )
+    except BadTurn as error:
+        return problem(HTTPStatus.BAD_REQUEST, str(error))
+    except NotAuthenticated as error:
+        return problem(HTTPStatus.UNAUTHORIZED, str(error))
+    except NotAuthorized as error:
+        return problem(HTTPStatus.FORBIDDEN, str(error))
+    except TurnInProgress as error:
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+    except ChannelError as error:
+        log.warning("The reply to turn %s did not get through: %s", incoming.turn_key, error)
+        return problem(HTTPStatus.BAD_GATEWAY, "the reply could not be sent to the channel")
+    return _http_response(response)
+
+
+def _http_response(response: TurnResponse | None) -> func.HttpResponse:
+    if response is None or response.body is None:
+        return func.HttpResponse(status_code=response.status if response else 200)
+    return func.HttpResponse(
+        json.dumps(response.body), status_code=response.status, mimetype="application/json"
+    )

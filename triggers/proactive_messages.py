@@ -1,0 +1,67 @@
+"""Messages that nobody asked for just now: the queue, its poison queue, and POST /api/notifications."""
+
+import json
+import logging
+from http import HTTPStatus
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from agent.delivery import close_undelivered, deliver, note_unusable
+from agent.proactive_message import UnusableMessage, parse_proactive_message
+from composition import services
+from triggers.problem import problem
+
+blueprint = df.Blueprint()
+log = logging.getLogger(__name__)
+
+QUEUE = "%ProactiveMessagesQueue%"
+STORAGE = "AzureWebJobsStorage"
+MAX_QUEUE_MESSAGE = 64 * 1024  # bytes; Azure Queue Storage, "Put Message"
+
+
+@blueprint.queue_trigger(arg_name="queued", queue_name=QUEUE, connection=STORAGE)
+async def deliver_proactive_message(queued: func.QueueMessage) -> None:
+    """Deliver one message. What raises is retried by the host, and ends in the poison queue."""
+    ports = services()
+    body = queued.get_body()
+    try:
+        message = parse_proactive_message(body)
+    except UnusableMessage as error:
+        await note_unusable(body, error, ledger=ports.ledger, clock=ports.clock)
+        raise
+    record = await deliver(
+        message,
+        ledger=ports.ledger,
+        conversations=ports.conversations,
+        connector=ports.connector,
+        options=ports.delivery_options,
+        clock=ports.clock,
+    )
+    log.info("Delivery %s ended as %s", record.delivery_id, record.state)
+
+
+@blueprint.queue_trigger(arg_name="queued", queue_name=f"{QUEUE}-poison", connection=STORAGE)
+async def close_undelivered_message(queued: func.QueueMessage) -> None:
+    """Close the record of a message that could not be delivered; its body stays in the record."""
+    ports = services()
+    record = await close_undelivered(queued.get_body(), ledger=ports.ledger, clock=ports.clock)
+    log.error("Delivery %s ended as %s: %s", record.delivery_id, record.state, record.reason)
+
+
+@blueprint.route("notifications", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@blueprint.queue_output(arg_name="outbox", queue_name=QUEUE, connection=STORAGE)
+async def accept_notification(req: func.HttpRequest, outbox: func.Out[str]) -> func.HttpResponse:
+    """Put a proactive message on the queue: 202 with its delivery id, 400 or 413 with the reason."""
+    body = req.get_body()
+    if len(body) > MAX_QUEUE_MESSAGE:
+        return problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a message may have {MAX_QUEUE_MESSAGE} bytes at most"
+        )
+    try:
+        message = parse_proactive_message(body)
+    except UnusableMessage as error:
+        return problem(HTTPStatus.BAD_REQUEST, str(error))
+    outbox.set(body.decode())
+    accepted = json.dumps({"deliveryId": message.delivery_id})
+    return func.HttpResponse(accepted, status_code=202, mimetype="application/json")
