@@ -9,6 +9,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from agent.ports import (
+    BotRunner,
     Clock,
     Connector,
     ConversationStore,
@@ -62,6 +63,12 @@ class AzureServices:
                 tenant_id=MULTI_TENANT if settings.app_type == "MultiTenant" else settings.app_tenant_id,
             )
         )
+
+    @cached_property
+    def bot_runner(self) -> BotRunner:
+        from adapters.bot_adapter import ConnectorBotAdapter
+
+        return ConnectorBotAdapter(connector=self.connector)
 
     @cached_property
     def token_validator(self) -> TokenValidator:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from adapters.bot_adapter import ConnectorBotAdapter
 from agent.conversation import Conversation, Route
 from agent.delivery_record import ENDED, DeliveryRecord
 from agent.order import Order
@@ -285,6 +286,7 @@ class InMemoryServices:
     def __init__(self, *, route: Route = "teams") -> None:
         self.clock = SteppedClock()
         self.connector = RecordingConnector()
+        self.bot_runner = ConnectorBotAdapter(connector=self.connector)
         self.token_validator = OpenDoor()
         self.conversations = InMemoryConversationStore()
         self.turn_claims = InMemoryTurnClaims()

@@ -71,6 +71,16 @@ class Connector(Protocol):
         """Create a conversation, or find the one that is there; its id. Raises as ``send`` does."""
 
 
+class BotRunner(Protocol):
+    """Runs a botbuilder bot on one incoming activity."""
+
+    async def process(self, incoming: dict[str, Any], bot: Any) -> TurnResponse | None:
+        """Run the turn; the body of the HTTP response for invokes and expected replies.
+
+        Raises what the bot raises, and as ``Connector.send`` does.
+        """
+
+
 class TokenValidator(Protocol):
     """Did the channel sign this turn?"""
 
@@ -188,6 +198,8 @@ class Services(Protocol):
     def clock(self) -> Clock: ...
     @property
     def connector(self) -> Connector: ...
+    @property
+    def bot_runner(self) -> BotRunner: ...
     @property
     def token_validator(self) -> TokenValidator: ...
     @property

@@ -32,7 +32,6 @@ async def answer_turn(
     a turn again that was not answered with success.
     """
     # The bot and its SDK are imported at the first turn: orchestrations and queue messages need neither.
-    from adapters.bot_adapter import ConnectorBotAdapter
     from agent.bot import Bot
 
     ports = services()
@@ -46,7 +45,7 @@ async def answer_turn(
 
         async def answer(claim: TurnClaim) -> TurnResponse | None:
             bot = Bot(incoming, claim, start_job=partial(start_follow_up, durable_client), services=ports)
-            return await ConnectorBotAdapter(connector=ports.connector).process(raw, bot)
+            return await ports.bot_runner.process(raw, bot)
 
         response = await take_turn(
             incoming,

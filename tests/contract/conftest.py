@@ -1,0 +1,73 @@
+"""The adapters under contract: each port in memory, and on the real thing."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from adapters.in_memory import (
+    InMemoryConversationStore,
+    InMemoryDeliveryLedger,
+    InMemoryOrderService,
+    InMemoryTurnClaims,
+    SteppedClock,
+)
+from adapters.table_conversations import TableConversationStore
+from adapters.table_delivery_ledger import TableDeliveryLedger
+from adapters.table_orders import TableOrderService
+from adapters.table_turn_claims import TableTurnClaims
+from adapters.tables import Tables
+from agent.ports import ConversationStore, DeliveryLedger, OrderService, TurnClaims
+from local.azurite import Azurite
+
+
+@pytest.fixture(scope="session")
+async def tables(request: pytest.FixtureRequest) -> AsyncIterator[Tables]:
+    azurite: Azurite = request.getfixturevalue("azurite")
+    tables = Tables(azurite.connection_string)
+    yield tables
+    await tables.close()
+
+
+@pytest.fixture(params=["in_memory", "azurite"])
+def where(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def clock() -> SteppedClock:
+    return SteppedClock()
+
+
+@pytest.fixture
+def conversations(where: str, request: pytest.FixtureRequest) -> ConversationStore:
+    if where == "in_memory":
+        return InMemoryConversationStore()
+    return TableConversationStore(request.getfixturevalue("tables"))
+
+
+@pytest.fixture
+def claims(where: str, request: pytest.FixtureRequest) -> TurnClaims:
+    return (
+        InMemoryTurnClaims() if where == "in_memory" else TableTurnClaims(request.getfixturevalue("tables"))
+    )
+
+
+@pytest.fixture
+def ledger(where: str, request: pytest.FixtureRequest) -> DeliveryLedger:
+    if where == "in_memory":
+        return InMemoryDeliveryLedger()
+    return TableDeliveryLedger(request.getfixturevalue("tables"))
+
+
+@pytest.fixture
+def orders(where: str, clock: SteppedClock, request: pytest.FixtureRequest) -> OrderService:
+    confirm_after, deliver_after = timedelta(seconds=10), timedelta(seconds=20)
+    if where == "in_memory":
+        return InMemoryOrderService(clock=clock, confirm_after=confirm_after, deliver_after=deliver_after)
+    return TableOrderService(
+        request.getfixturevalue("tables"),
+        clock=clock,
+        confirm_after=confirm_after,
+        deliver_after=deliver_after,
+    )

@@ -1,0 +1,302 @@
+"""One suite for each store, run in memory and on Azure Tables (Azurite)."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import msgspec
+import pytest
+
+from adapters.in_memory import SteppedClock
+from agent.conversation import Conversation
+from agent.delivery_record import DeliveryRecord
+from agent.ports import ConversationStore, DeliveryLedger, OrderService, TurnClaims
+from agent.turn_claim import TurnResponse
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def a_name() -> str:
+    """A name that no other test uses: the tables are shared."""
+    return uuid4().hex
+
+
+def personal(**fields: object) -> Conversation:
+    conversation = Conversation(
+        channel_id="msteams",
+        conversation_id=f"a:{a_name()}/?#\\",
+        service_url="https://smba.example/amer/",
+        conversation_type="personal",
+        tenant_id=a_name(),
+        aad_object_id=a_name(),
+        user_id="29:user",
+        user_name="Алекс",
+        agent_id="28:agent",
+        locale="en-US",
+    )
+    return msgspec.structs.replace(conversation, **fields)
+
+
+class TestConversationStore:
+    async def test_a_conversation_is_found_as_it_was_heard(self, conversations: ConversationStore) -> None:
+        chat = personal()
+        await conversations.heard(chat)
+        assert await conversations.find(chat.channel_id, chat.conversation_id) == chat
+
+    async def test_an_unheard_conversation_is_not_found(self, conversations: ConversationStore) -> None:
+        assert await conversations.find("msteams", a_name()) is None
+        assert await conversations.find_personal(a_name(), a_name(), route="teams") is None
+
+    async def test_each_turn_refreshes_the_reference(self, conversations: ConversationStore) -> None:
+        chat = personal()
+        moved = msgspec.structs.replace(chat, service_url="https://smba.example/emea/", locale=None)
+        await conversations.heard(chat)
+        await conversations.heard(moved)
+        assert await conversations.find(chat.channel_id, chat.conversation_id) == moved
+
+    async def test_a_user_is_found_by_tenant_and_object_id(self, conversations: ConversationStore) -> None:
+        chat = personal()
+        await conversations.heard(chat)
+        assert chat.tenant_id and chat.aad_object_id
+        assert await conversations.find_personal(chat.tenant_id, chat.aad_object_id, route="teams") == chat
+        assert await conversations.find_personal(a_name(), chat.aad_object_id, route="teams") is None
+        assert await conversations.find_personal(chat.tenant_id, chat.aad_object_id, route="copilot") is None
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"conversation_type": "groupChat"},
+            {"conversation_type": "channel"},
+            {"conversation_type": None},
+            {"is_from_copilot": True},
+        ],
+    )
+    async def test_other_conversations_do_not_displace_the_personal_one(
+        self, conversations: ConversationStore, fields: dict[str, object]
+    ) -> None:
+        chat = personal()
+        other = msgspec.structs.replace(chat, conversation_id=f"19:{a_name()}", **fields)
+        await conversations.heard(chat)
+        await conversations.heard(other)
+        assert chat.tenant_id and chat.aad_object_id
+        assert await conversations.find_personal(chat.tenant_id, chat.aad_object_id, route="teams") == chat
+        assert await conversations.find(other.channel_id, other.conversation_id) == other
+
+    async def test_a_created_conversation_is_its_users_on_its_route(
+        self, conversations: ConversationStore
+    ) -> None:
+        chat, thread = personal(), personal(is_from_copilot=True)
+        thread = msgspec.structs.replace(thread, tenant_id=chat.tenant_id, aad_object_id=chat.aad_object_id)
+        await conversations.heard(chat)
+        await conversations.created(thread, route="copilot")
+        assert chat.tenant_id and chat.aad_object_id
+        assert (
+            await conversations.find_personal(chat.tenant_id, chat.aad_object_id, route="copilot") == thread
+        )
+        assert await conversations.find_personal(chat.tenant_id, chat.aad_object_id, route="teams") == chat
+
+    async def test_a_conversation_is_gone_until_it_is_heard_again(
+        self, conversations: ConversationStore
+    ) -> None:
+        chat = personal()
+        await conversations.heard(chat)
+        await conversations.mark_gone(chat.channel_id, chat.conversation_id, at=NOON)
+        gone = await conversations.find(chat.channel_id, chat.conversation_id)
+        assert gone == msgspec.structs.replace(chat, gone_at=NOON)
+        await conversations.heard(chat)
+        assert await conversations.find(chat.channel_id, chat.conversation_id) == chat
+
+    async def test_marking_an_unknown_conversation_as_gone_does_nothing(
+        self, conversations: ConversationStore
+    ) -> None:
+        conversation_id = a_name()
+        await conversations.mark_gone("msteams", conversation_id, at=NOON)
+        assert await conversations.find("msteams", conversation_id) is None
+
+
+class TestTurnClaims:
+    async def test_of_many_at_once_one_claims_the_turn(self, claims: TurnClaims) -> None:
+        turn = a_name()
+        won = await asyncio.gather(*(claims.insert(turn, at=NOON) for _ in range(8)))
+        assert sorted(won) == [False] * 7 + [True]
+
+    async def test_a_claim_tells_its_state_and_age(self, claims: TurnClaims) -> None:
+        turn = a_name()
+        assert await claims.read(turn) is None
+        await claims.insert(turn, at=NOON)
+        claim = await claims.read(turn)
+        assert claim is not None
+        assert (claim.turn_key, claim.state, claim.claimed_at, claim.response) == (
+            turn,
+            "claimed",
+            NOON,
+            None,
+        )
+        await claims.mark_started(turn)
+        claim = await claims.read(turn)
+        assert claim is not None
+        assert (claim.state, claim.claimed_at) == ("started", NOON)
+
+    @pytest.mark.parametrize(
+        "response", [None, TurnResponse(200, {"value": ["ä", 1, None]}), TurnResponse(501)]
+    )
+    async def test_the_response_is_kept_to_be_given_again(
+        self, claims: TurnClaims, response: TurnResponse | None
+    ) -> None:
+        turn = a_name()
+        await claims.insert(turn, at=NOON)
+        await claims.acknowledge(turn, response=response)
+        claim = await claims.read(turn)
+        assert claim is not None
+        assert (claim.state, claim.response) == ("acknowledged", response)
+
+    async def test_of_many_at_once_one_takes_over(self, claims: TurnClaims) -> None:
+        turn, later = a_name(), NOON + timedelta(seconds=10)
+        await claims.insert(turn, at=NOON)
+        claim = await claims.read(turn)
+        assert claim is not None
+        won = await asyncio.gather(*(claims.take_over(claim, at=later) for _ in range(8)))
+        assert sorted(won) == [False] * 7 + [True]
+        taken = await claims.read(turn)
+        assert taken is not None
+        assert (taken.claimed_at, taken.state) == (later, "claimed")
+
+    async def test_a_claim_that_moved_on_is_not_taken_over(self, claims: TurnClaims) -> None:
+        turn = a_name()
+        await claims.insert(turn, at=NOON)
+        claim = await claims.read(turn)
+        assert claim is not None
+        await claims.acknowledge(turn, response=None)
+        assert not await claims.take_over(claim, at=NOON)
+        await claims.forget(turn)
+        assert not await claims.take_over(claim, at=NOON)
+
+    async def test_a_forgotten_claim_can_be_made_again(self, claims: TurnClaims) -> None:
+        turn = a_name()
+        await claims.forget(turn)
+        await claims.insert(turn, at=NOON)
+        await claims.forget(turn)
+        assert await claims.insert(turn, at=NOON)
+
+    async def test_old_claims_are_dropped_and_young_ones_kept(self, claims: TurnClaims) -> None:
+        old, young = a_name(), a_name()
+        long_ago = NOON - timedelta(days=400)
+        await claims.insert(old, at=long_ago)
+        await claims.insert(young, at=NOON)
+        assert await claims.forget_before(long_ago + timedelta(seconds=1)) == 1
+        assert await claims.read(old) is None
+        assert await claims.read(young) is not None
+
+
+def sending(**fields: object) -> DeliveryRecord:
+    record = DeliveryRecord(delivery_id=a_name(), state="sending", updated_at=NOON, attempts=1)
+    return msgspec.structs.replace(record, **fields)
+
+
+class TestDeliveryLedger:
+    async def test_a_record_is_read_as_it_was_written(self, ledger: DeliveryLedger) -> None:
+        body = bytes(range(256)) * 256  # 64 KiB, the largest queue message
+        record = sending(reason="ChannelBusy: 429", activity_id="a-1", body=body, state="failed")
+        written = await ledger.insert(record)
+        assert written is not None and written.version
+        assert await ledger.read(record.delivery_id) == written
+        assert msgspec.structs.replace(written, version="") == record
+
+    async def test_an_unknown_delivery_has_no_record(self, ledger: DeliveryLedger) -> None:
+        assert await ledger.read(a_name()) is None
+
+    async def test_of_many_at_once_one_writes_the_first_record(self, ledger: DeliveryLedger) -> None:
+        record = sending()
+        written = await asyncio.gather(*(ledger.insert(record) for _ in range(8)))
+        assert len([one for one in written if one]) == 1
+
+    async def test_of_many_at_once_one_replaces_the_record(self, ledger: DeliveryLedger) -> None:
+        written = await ledger.insert(sending())
+        assert written is not None
+        sent = msgspec.structs.replace(written, state="sent", activity_id="a-1")
+        replaced = await asyncio.gather(*(ledger.replace(sent) for _ in range(8)))
+        (won,) = [one for one in replaced if one]
+        assert await ledger.read(written.delivery_id) == won
+
+    async def test_a_record_that_was_never_written_is_not_replaced(self, ledger: DeliveryLedger) -> None:
+        assert await ledger.replace(sending(version='W/"x"')) is None
+
+    async def test_ended_records_are_dropped_when_they_are_old(self, ledger: DeliveryLedger) -> None:
+        long_ago = NOON - timedelta(days=400)
+        old = sending(state="sent", updated_at=long_ago)
+        at_work = sending(state="retrying", updated_at=long_ago)
+        young = sending(state="sent")
+        for record in (old, at_work, young):
+            await ledger.insert(record)
+        assert await ledger.forget_before(long_ago + timedelta(seconds=1)) == 1
+        assert await ledger.read(old.delivery_id) is None
+        assert await ledger.read(at_work.delivery_id) is not None
+        assert await ledger.read(young.delivery_id) is not None
+
+
+class TestOrderService:
+    async def test_an_order_is_accepted_then_placed_then_delivered(
+        self, orders: OrderService, clock: SteppedClock
+    ) -> None:
+        order_id, chat = a_name(), personal()
+        order = await orders.place(order_id, item="laptop", customer=chat)
+        assert (order.status, order.next_change_in) == ("accepted", timedelta(seconds=10))
+        assert (order.item, order.tenant_id, order.aad_object_id) == (
+            "laptop",
+            chat.tenant_id,
+            chat.aad_object_id,
+        )
+        assert (order.channel_id, order.conversation_id) == (chat.channel_id, chat.conversation_id)
+        clock.step(timedelta(seconds=10))
+        order = await orders.get(order_id)
+        assert (order.status, order.next_change_in) == ("placed", timedelta(seconds=20))
+        clock.step(timedelta(seconds=20))
+        order = await orders.get(order_id)
+        assert (order.status, order.next_change_in) == ("delivered", timedelta(0))
+        assert order.delivered_at == clock.now()
+
+    async def test_the_same_order_id_again_places_nothing(self, orders: OrderService) -> None:
+        order_id = a_name()
+        placed = await asyncio.gather(
+            *(orders.place(order_id, item="laptop", customer=personal()) for _ in range(5))
+        )
+        assert len({order.number for order in placed}) == 1
+
+    async def test_order_numbers_start_at_1292_and_no_two_are_the_same(self, orders: OrderService) -> None:
+        placed = await asyncio.gather(
+            *(orders.place(a_name(), item="laptop", customer=personal()) for _ in range(8))
+        )
+        numbers = {order.number for order in placed}
+        assert len(numbers) == 8
+        assert min(numbers) >= 1292
+
+    async def test_an_unknown_order_is_a_key_error(self, orders: OrderService) -> None:
+        with pytest.raises(KeyError):
+            await orders.get(a_name())
+        with pytest.raises(KeyError):
+            await orders.mark_delivered(a_name())
+
+    async def test_open_and_freshly_delivered_orders_are_listed(
+        self, orders: OrderService, clock: SteppedClock
+    ) -> None:
+        clock.step(timedelta(days=10))
+        long_ago, fresh, under_way = a_name(), a_name(), a_name()
+        await orders.place(long_ago, item="laptop", customer=personal())
+        clock.step(timedelta(days=3))
+        await orders.place(fresh, item="laptop", customer=personal())
+        clock.step(timedelta(hours=1))
+        await orders.place(under_way, item="laptop", customer=personal(aad_object_id=None, tenant_id=None))
+        listed = await orders.open_or_delivered_since(clock.now() - timedelta(days=1))
+        found = {order.order_id: order.status for order in listed}
+        assert found[fresh] == "delivered"
+        assert found[under_way] == "accepted"
+        assert long_ago not in found
+
+    async def test_goods_that_arrive_early_are_delivered(
+        self, orders: OrderService, clock: SteppedClock
+    ) -> None:
+        order_id = a_name()
+        await orders.place(order_id, item="laptop", customer=personal())
+        await orders.mark_delivered(order_id)
+        order = await orders.get(order_id)
+        assert (order.status, order.delivered_at) == ("delivered", clock.now())

@@ -1,0 +1,92 @@
+"""Who may import whom: the layout of the house, held by a test."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "agent": set(),
+    "settings": set(),
+    "adapters": {"agent"},
+    "composition": {"adapters", "agent", "settings"},
+    "activities": {"agent", "composition"},
+    "orchestrators": {"activities", "agent"},  # never composition: no I/O in an orchestrator
+    "triggers": {"agent", "composition", "orchestrators"},
+    "function_app": {"activities", "orchestrators", "triggers"},
+    "devhost": set(),  # it loads a function app by its path; nothing imports devhost
+    "local": set(),  # it starts the app's processes and talks to them from outside
+}
+# Of third parties: what decides knows no SDK.
+AGENT_MAY_IMPORT = {"msgspec"}
+BOTBUILDER_IN = {"agent/bot.py", "adapters/bot_adapter.py", "adapters/token_validator.py"}
+
+
+def modules(room: str) -> Iterator[Path]:
+    single = ROOT / f"{room}.py"
+    return iter([single]) if single.exists() else (ROOT / room).rglob("*.py")
+
+
+def imports(module: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            assert node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def name_of(module: Path) -> str:
+    return module.relative_to(ROOT).as_posix()
+
+
+def sources() -> list[Path]:
+    found = [module for room in MAY_IMPORT for module in modules(room) if "node_modules" not in module.parts]
+    assert len(found) > 60, "the rooms were not found"
+    return found
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_a_room_imports_only_the_rooms_it_may(room: str) -> None:
+    found = [module for module in modules(room) if "node_modules" not in module.parts]
+    assert found
+    for module in found:
+        rooms = {name.partition(".")[0] for name in imports(module)} & MAY_IMPORT.keys()
+        assert rooms - {room} <= MAY_IMPORT[room], f"{name_of(module)} imports {rooms - MAY_IMPORT[room]}"
+
+
+def test_the_agent_knows_no_sdk_but_botbuilder_in_its_bot() -> None:
+    for module in modules("agent"):
+        used = {name.partition(".")[0] for name in imports(module)} - sys.stdlib_module_names - {"agent"}
+        allowed = AGENT_MAY_IMPORT | ({"botbuilder"} if name_of(module) == "agent/bot.py" else set())
+        assert used <= allowed, f"{name_of(module)} imports {used - allowed}"
+
+
+def test_botbuilder_is_imported_in_three_places_only() -> None:
+    for module in sources():
+        if any(name.partition(".")[0] in ("botbuilder", "botframework") for name in imports(module)):
+            assert name_of(module) in BOTBUILDER_IN
+
+
+def test_no_trigger_imports_another() -> None:
+    for module in modules("triggers"):
+        for name in imports(module):
+            if name.startswith("triggers."):
+                assert name == "triggers.problem.problem", f"{name_of(module)} imports {name}"
+
+
+def test_services_are_called_in_triggers_and_activities_only() -> None:
+    for module in sources():
+        if "composition.services" in set(imports(module)):
+            assert name_of(module).partition("/")[0] in ("triggers", "activities")
+
+
+def test_function_app_lists_and_decides_nothing() -> None:
+    tree = ast.parse((ROOT / "function_app.py").read_text("utf-8"))
+    deciding = (ast.If, ast.For, ast.While, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Try)
+    assert not [node for node in ast.walk(tree) if isinstance(node, deciding)]

@@ -1,0 +1,124 @@
+"""Runs an orchestrator without a host: activities at once, timers by stepping the clock."""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from adapters.in_memory import SteppedClock
+
+Activity = Callable[[Any], Awaitable[Any]]
+TRIES = 5
+
+
+class Task:
+    """What an orchestrator yields; ``result`` once it is done."""
+
+    def __init__(self, kind: str, *, of: Any = None, given: Any = None) -> None:
+        self.kind, self.of, self.given = kind, of, given
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+
+class SteppedOrchestration:
+    """The orchestration context, and the host that runs it. ``events`` are raised at their times."""
+
+    def __init__(
+        self,
+        orchestrator: Any,
+        given: Any,
+        *,
+        activities: dict[str, Activity],
+        clock: SteppedClock,
+        events: dict[str, datetime] | None = None,
+    ) -> None:
+        self._orchestrate = orchestrator.build().get_user_function().orchestrator_function
+        self._given = given
+        self._activities = activities
+        self._clock = clock
+        self._events = events or {}
+        self.statuses: list[Any] = []
+        self.timers: list[Task] = []
+        self.executions = 1
+
+    # The orchestration context, as far as our orchestrators use it.
+
+    @property
+    def current_utc_datetime(self) -> datetime:
+        return self._clock.now()
+
+    def get_input(self) -> Any:
+        return self._given
+
+    def set_custom_status(self, status: Any) -> None:
+        self.statuses.append(status)
+
+    def call_activity_with_retry(self, function: Any, _retries: Any, given: Any) -> Task:
+        return Task("activity", of=function._function.get_function_name(), given=given)
+
+    def create_timer(self, fire_at: datetime) -> Task:
+        self.timers.append(Task("timer", given=fire_at))
+        return self.timers[-1]
+
+    def wait_for_external_event(self, name: str) -> Task:
+        return Task("event", of=name)
+
+    def task_any(self, tasks: list[Task]) -> Task:
+        return Task("any", given=tasks)
+
+    def continue_as_new(self, given: Any) -> None:
+        self._given = given
+        self.executions += 1
+
+    # The host.
+
+    async def run(self) -> Any:
+        """The orchestrator's output. Raises what it raises."""
+        while True:
+            executions = self.executions
+            generator = self._orchestrate(self)
+            assert inspect.isgenerator(generator)
+            output = await self._run_through(generator)
+            if executions == self.executions:
+                return output
+
+    async def _run_through(self, generator: Any) -> Any:
+        result, failure = None, None
+        while True:
+            try:
+                task = generator.throw(failure) if failure else generator.send(result)
+            except StopIteration as end:
+                return end.value
+            try:
+                result, failure = await self._end(task), None
+            except Exception as error:  # noqa: BLE001 - whatever an activity raises reaches its orchestrator
+                failure = Exception(f"Activity function failed: {error}")
+
+    async def _end(self, task: Task) -> Any:
+        if task.kind == "activity":
+            return await self._call(task)
+        if task.kind == "timer":
+            self._step_to(task.given)
+            return None
+        assert task.kind == "any", f"an orchestrator waits for {task.kind} alone"
+        first: Task = min(task.given, key=self._due)
+        self._step_to(self._due(first))
+        return first
+
+    def _step_to(self, due: datetime) -> None:
+        self._clock.step(max(due - self._clock.now(), timedelta(0)))
+
+    def _due(self, task: Task) -> datetime:
+        if task.kind == "timer":
+            due: datetime = task.given
+            return due
+        return self._events.get(task.of, datetime.max.replace(tzinfo=UTC))
+
+    async def _call(self, task: Task) -> Any:
+        for _ in range(TRIES - 1):
+            with suppress(Exception):
+                return await self._activities[task.of](task.given)
+        return await self._activities[task.of](task.given)

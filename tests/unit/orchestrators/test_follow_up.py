@@ -1,0 +1,216 @@
+"""A job is begun, waited out, checked and followed up, whatever happens on the way."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from adapters.in_memory import InMemoryServices
+from agent import follow_up as follow_ups
+from agent.answer import Answer
+from agent.conversation import Conversation
+from agent.jobs import catalog, running
+from agent.jobs.definition import Done, Failed, Job, Outcome, Waiting
+from agent.ports import ChannelBusy, ConversationGone, Services
+from agent.task_hub import from_task_hub, to_task_hub
+from orchestrators.follow_up import CHECKS_AN_EXECUTION, Following, follow_up
+from tests.unit.orchestrators.stepped_orchestration import SteppedOrchestration
+from tests.unit.turns import TENANT, USER
+
+CHAT = Conversation(
+    channel_id="msteams",
+    conversation_id="a:chat",
+    service_url="https://smba.example/amer/",
+    conversation_type="personal",
+    tenant_id=TENANT,
+    aad_object_id=USER,
+)
+PLACED = "Great! I have successfully placed your order #1292. I'll notify you when it's delivered."
+SORRY = "I am sorry, your laptop could not be ordered. Please say 'order a laptop' to try again."
+
+
+@pytest.fixture
+async def services() -> InMemoryServices:
+    services = InMemoryServices()
+    await services.conversations.heard(CHAT)
+    return services
+
+
+def orchestration(
+    services: InMemoryServices, *, kind: str = "order_laptop", events: dict[str, datetime] | None = None
+) -> SteppedOrchestration:
+    job = Job(job_id="job-1", kind=kind, requested_at=services.clock.now(), requested_by=CHAT)
+
+    async def begin_job(given: Any) -> Any:
+        return to_task_hub(await running.begin(from_task_hub(given, Job), services=services))
+
+    async def check_job(given: Any) -> Any:
+        return to_task_hub(await running.check(from_task_hub(given, running.Check), services=services))
+
+    async def send_follow_up(given: Any) -> Any:
+        sent = await follow_ups.send(from_task_hub(given, follow_ups.FollowUp), services=services)
+        return to_task_hub(sent)
+
+    return SteppedOrchestration(
+        follow_up,
+        to_task_hub(Following(job=job)),
+        activities={"begin_job": begin_job, "check_job": check_job, "send_follow_up": send_follow_up},
+        clock=services.clock,
+        events=events,
+    )
+
+
+async def test_an_order_is_followed_up_when_it_is_placed_and_when_it_is_delivered(
+    services: InMemoryServices,
+) -> None:
+    started = services.clock.now()
+    run = orchestration(services)
+    assert await run.run() == {"outcome": "done", "told": 2}
+    placed, delivered = services.connector.calls
+    assert placed.body == {"type": "message", "text": PLACED}
+    assert delivered.body is not None
+    card = delivered.body["attachments"][0]["content"]
+    assert {"title": "Order", "value": "#1292"} in card["body"][1]["facts"]
+    assert services.clock.now() - started == timedelta(seconds=30)
+    assert (placed.conversation_id, placed.service_url) == (CHAT.conversation_id, CHAT.service_url)
+
+
+async def test_custom_status_says_where_the_job_is(services: InMemoryServices) -> None:
+    run = orchestration(services)
+    await run.run()
+    steps = [status["step"] for status in run.statuses]
+    assert steps == ["beginning", "waiting", "checking", "telling", "waiting", "checking", "telling", "ended"]
+
+
+async def test_the_event_completed_ends_the_wait_and_its_timer(services: InMemoryServices) -> None:
+    completed_at = services.clock.now() + timedelta(seconds=3)
+
+    run = orchestration(services, events={"completed": completed_at})
+    place = services.orders.place
+
+    async def place_and_deliver(order_id: str, *, item: str, customer: Conversation) -> Any:
+        order = await place(order_id, item=item, customer=customer)
+        await services.orders.mark_delivered(order_id)
+        return order
+
+    services.orders.place = place_and_deliver  # type: ignore[method-assign]
+    assert await run.run() == {"outcome": "done", "told": 1}
+    assert services.clock.now() == completed_at
+    assert [timer.is_cancelled for timer in run.timers] == [True]
+
+
+async def test_an_event_that_reports_nothing_only_wakes_once(services: InMemoryServices) -> None:
+    run = orchestration(services, events={"completed": services.clock.now() + timedelta(seconds=3)})
+    assert await run.run() == {"outcome": "done", "told": 2}
+
+
+async def test_a_step_that_raises_for_a_while_is_retried(services: InMemoryServices) -> None:
+    failures = [ConnectionError("down"), ConnectionError("down")]
+    get = services.orders.get
+
+    async def get_sometimes(order_id: str) -> Any:
+        if failures:
+            raise failures.pop()
+        return await get(order_id)
+
+    services.orders.get = get_sometimes  # type: ignore[method-assign]
+    assert (await orchestration(services).run())["outcome"] == "done"
+
+
+async def test_a_job_that_breaks_is_told_to_its_user_and_ends_as_failed(services: InMemoryServices) -> None:
+    async def broken(order_id: str, *, item: str, customer: Conversation) -> Any:
+        raise ConnectionError("the order service is down")
+
+    services.orders.place = broken  # type: ignore[method-assign]
+    run = orchestration(services)
+    with pytest.raises(Exception, match="order service is down"):
+        await run.run()
+    assert services.connector.texts == [SORRY]
+
+
+async def test_a_busy_channel_is_waited_for_in_a_timer(services: InMemoryServices) -> None:
+    busy = ChannelBusy("the channel answered 429", retry_after=timedelta(seconds=7))
+    services.connector.errors.append(busy)
+    run = orchestration(services)
+    assert await run.run() == {"outcome": "done", "told": 2}
+    assert services.connector.texts == [PLACED, ""]
+    assert len(run.timers) == 3
+
+
+async def test_a_user_who_is_gone_does_not_stop_the_job(services: InMemoryServices) -> None:
+    services.connector.errors.append(ConversationGone("the channel answered 403"))
+    assert (await orchestration(services).run())["outcome"] == "done"
+    assert services.connector.calls == []
+
+
+class Scripted:
+    """A job whose outcomes are given, begin's first."""
+
+    kind = "scripted"
+    title = "Scripted"
+    deadline = timedelta(days=1)
+
+    def __init__(self, *outcomes: Outcome) -> None:
+        self._outcomes = list(outcomes)
+
+    def recognises(self, text: str) -> bool:
+        return False
+
+    def acknowledgement(self, job: Job) -> Answer:
+        return Answer("begun")
+
+    async def begin(self, job: Job, *, services: Services) -> Outcome:
+        return self._next()
+
+    async def check(self, job: Job, state: dict[str, Any], *, services: Services) -> Outcome:
+        return self._next()
+
+    def failure(self, job: Job) -> Answer:
+        return Answer("it failed")
+
+    def _next(self) -> Outcome:
+        """The next outcome; the last one for ever."""
+        return self._outcomes.pop(0) if len(self._outcomes) > 1 else self._outcomes[0]
+
+
+def in_catalog(monkeypatch: pytest.MonkeyPatch, job: Scripted) -> None:
+    monkeypatch.setattr(catalog, "JOBS", (job,))
+
+
+async def test_a_failure_that_was_foreseen_is_told(
+    services: InMemoryServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_catalog(monkeypatch, Scripted(Failed(tell=Answer("out of stock"))))
+    assert await orchestration(services, kind="scripted").run() == {"outcome": "failed", "told": 1}
+    assert services.connector.texts == ["out of stock"]
+
+
+async def test_a_job_that_takes_many_checks_starts_over_with_what_it_knows(
+    services: InMemoryServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = Waiting(state={"n": 1}, check_in=timedelta(seconds=5), tell=Answer("still at it"))
+    outcomes: list[Outcome] = [again] * (2 * CHECKS_AN_EXECUTION + 1)
+    in_catalog(monkeypatch, Scripted(*outcomes, Done(tell=Answer("done"))))
+    run = orchestration(services, kind="scripted")
+    assert await run.run() == {"outcome": "done", "told": len(outcomes) + 1}
+    assert run.executions == 3
+    assert services.connector.texts == ["still at it"] * len(outcomes) + ["done"]
+
+
+async def test_a_job_past_its_deadline_is_given_up_and_the_user_is_told(
+    services: InMemoryServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_catalog(monkeypatch, Scripted(Waiting(state={}, check_in=timedelta(hours=5))))
+    assert await orchestration(services, kind="scripted").run() == {"outcome": "failed", "told": 1}
+    assert services.connector.texts == ["it failed"]
+    assert services.clock.now() > datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+async def test_no_two_checks_are_less_than_a_second_apart(
+    services: InMemoryServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = Waiting(state={}, check_in=timedelta(0))
+    in_catalog(monkeypatch, Scripted(at_once, at_once, Done(tell=Answer("done"))))
+    started = services.clock.now()
+    await orchestration(services, kind="scripted").run()
+    assert services.clock.now() - started == timedelta(seconds=2)

@@ -1,0 +1,94 @@
+"""The app settings: read once, typed, and listed in local.settings.json.example."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from settings import Settings, SettingsError, is_loopback, read_settings, setting_names
+
+ROOT = Path(__file__).parent.parent.parent
+STORAGE = {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}
+# What the host itself reads.
+OF_THE_HOST = {"FUNCTIONS_WORKER_RUNTIME"}
+
+
+def test_the_example_lists_every_setting_and_none_that_nobody_reads() -> None:
+    example = json.loads((ROOT / "local.settings.json.example").read_text("utf-8"))
+    assert set(example["Values"]) == set(setting_names()) | OF_THE_HOST
+
+
+def test_the_docs_list_every_setting() -> None:
+    documented = (ROOT / "docs" / "settings.md").read_text("utf-8")
+    assert [name for name in setting_names() if f"`{name}`" not in documented] == []
+
+
+def test_the_examples_values_are_usable_and_those_of_a_developers_machine() -> None:
+    example = json.loads((ROOT / "local.settings.json.example").read_text("utf-8"))
+    assert read_settings(example["Values"]).accepts_unsigned_turns
+
+
+def test_what_is_absent_or_empty_has_its_default() -> None:
+    assert read_settings(STORAGE) == read_settings({**STORAGE, "RetentionDays": "", "Unknown": "x"})
+    assert read_settings(STORAGE) == Settings(storage_connection="UseDevelopmentStorage=true")
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"AzureWebJobsStorage": ""}, "AzureWebJobsStorage"),
+        ({"RetentionDays": "many"}, "RetentionDays"),
+        ({"RetentionDays": "0"}, "RetentionDays"),
+        ({"OrderWaitSeconds": "-1"}, "OrderWaitSeconds"),
+        ({"ProactiveRoute": "email"}, "ProactiveRoute"),
+        ({"ChannelAuth": "maybe"}, "ChannelAuth"),
+        ({"MicrosoftAppId": "app"}, "MicrosoftAppPassword"),
+        ({"MicrosoftAppId": "app", "MicrosoftAppPassword": "secret"}, "MicrosoftAppTenantId"),
+        ({"ProactiveServiceUrl": "http://smba.example/"}, "ProactiveServiceUrl"),
+        ({"ProactiveServiceUrl": "ftp://smba.example/"}, "ProactiveServiceUrl"),
+        ({"BotOpenIdMetadata": "http://127.0.0.1:1/"}, "BotOpenIdMetadata"),
+    ],
+)
+def test_an_unusable_setting_is_named_and_no_secret_is_told(given: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError, match=named) as caught:
+        read_settings({**STORAGE, **given})
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "accepted"),
+    [
+        ({"ChannelAuth": "off", "AZURE_FUNCTIONS_ENVIRONMENT": "Development"}, True),
+        ({"ChannelAuth": "off"}, False),
+        ({"ChannelAuth": "off", "AZURE_FUNCTIONS_ENVIRONMENT": "Staging"}, False),
+        ({"AZURE_FUNCTIONS_ENVIRONMENT": "Development"}, False),
+    ],
+)
+def test_unsigned_turns_are_accepted_in_development_only_and_only_when_asked_for(
+    given: dict[str, str], accepted: bool
+) -> None:
+    assert read_settings({**STORAGE, **given}).accepts_unsigned_turns is accepted
+
+
+def test_with_an_app_id_no_unsigned_turn_is_accepted_whatever_else_is_set() -> None:
+    given = {"MicrosoftAppId": "a", "MicrosoftAppPassword": "p", "MicrosoftAppTenantId": "t"}
+    off = {"ChannelAuth": "off", "AZURE_FUNCTIONS_ENVIRONMENT": "Development"}
+    assert not read_settings({**STORAGE, **given, **off}).accepts_unsigned_turns
+
+
+@pytest.mark.parametrize(
+    ("url", "local"),
+    [
+        ("http://localhost:56150/_connector", True),
+        ("http://127.0.0.1:1", True),
+        ("http://[::1]:1", True),
+        ("https://smba.trafficmanager.net/teams/", False),
+        ("http://localhost.example/", False),
+        ("http://localhost@example.com/", False),
+        ("http://127.0.0.1.example.com/", False),
+        ("localhost", False),
+        ("", False),
+    ],
+)
+def test_only_this_very_machine_is_loopback(url: str, local: bool) -> None:
+    assert is_loopback(url) is local

@@ -1,0 +1,63 @@
+"""A turn as the channel delivers it, and the whole way it takes through the agent, in memory."""
+
+import json
+from typing import Any
+
+from adapters.in_memory import InMemoryServices
+from agent.bot import Bot
+from agent.incoming import parse_incoming
+from agent.jobs.definition import Job
+from agent.turn_claim import TurnClaim, TurnResponse
+from agent.turns import take_turn
+
+TENANT = "11111111-1111-4111-8111-111111111111"
+USER = "33333333-3333-4333-8333-333333333333"
+
+
+def incoming_activity(**fields: Any) -> dict[str, Any]:
+    """An incoming message in a personal Teams chat; ``fields`` replace or add."""
+    return {
+        "type": "message",
+        "id": "incoming-1",
+        "channelId": "msteams",
+        "serviceUrl": "https://smba.example/amer/",
+        "from": {"id": "29:user", "name": "Alex", "aadObjectId": USER},
+        "recipient": {"id": "28:agent", "name": "Agent"},
+        "conversation": {"id": "a:chat", "conversationType": "personal", "tenantId": TENANT},
+        "text": "order a laptop",
+        **fields,
+    }
+
+
+class Channel:
+    """Delivers turns to the agent; ``started`` are the jobs that were stored durably."""
+
+    def __init__(self) -> None:
+        self.services = InMemoryServices()
+        self.started: list[Job] = []
+
+    async def deliver(self, activity: dict[str, Any]) -> TurnResponse | None:
+        """One delivery of one turn, as triggers/messages.py does it."""
+        raw, incoming = parse_incoming(json.dumps(activity).encode())
+        services = self.services
+
+        async def answer(claim: TurnClaim) -> TurnResponse | None:
+            bot = Bot(incoming, claim, start_job=self._start_job, services=services)
+            return await services.bot_runner.process(raw, bot)
+
+        return await take_turn(
+            incoming,
+            answer=answer,
+            conversations=services.conversations,
+            claims=services.turn_claims,
+            clock=services.clock,
+        )
+
+    async def _start_job(self, job: Job, *, may_exist: bool) -> None:
+        if may_exist and job.job_id in [known.job_id for known in self.started]:
+            return
+        self.started.append(job)
+
+    def said(self) -> list[dict[str, Any]]:
+        """What the agent posted, in order."""
+        return [call.body or {} for call in self.services.connector.calls if call.method == "send"]
