@@ -17,9 +17,12 @@ def functions_url(ports: Ports) -> str:
 
 
 def start_functions_host(
-    ports: Ports, *, script_root: Path, data: Path, logs: Path, settings: Mapping[str, str]
+    ports: Ports, *, script_root: Path, data: Path, logs: Path, settings: Mapping[str, str], home: Path = ROOT
 ) -> ChildProcess:
-    """Start devhost on the app in ``script_root``; ``settings`` win over its local.settings.json."""
+    """Start devhost on the app in ``script_root``; ``settings`` win over its local.settings.json.
+
+    ``home`` is the directory in which the package devhost lies.
+    """
     command: list[str | Path] = [
         sys.executable,
         *("-m", "devhost", "start"),
@@ -31,7 +34,7 @@ def start_functions_host(
         "devhost",
         command,
         log_path=logs / "devhost.log",
-        directory=ROOT,
+        directory=home,
         # A message that a stopped host still held comes back after seconds, not after Azure's ten minutes.
         environment={"PYTHONUNBUFFERED": "1", "DEVHOST_QUEUE_LEASE": "00:00:10", **settings},
     )

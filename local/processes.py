@@ -41,7 +41,8 @@ class ChildProcess:
         """Start ``command`` with ``environment`` on top of our own; its output goes to ``log_path``."""
         log_path.parent.mkdir(parents=True, exist_ok=True)
         # Should we be killed without a chance to tidy up, the kernel tells the child to stop.
-        dies_with_us = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
+        setpriv = shutil.which("setpriv")
+        dies_with_us = [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
         with log_path.open("wb") as log:
             process = subprocess.Popen(
                 [*dies_with_us, *map(str, command)],
@@ -75,6 +76,13 @@ class ChildProcess:
             if time.monotonic() > deadline:
                 raise StackError(f"{self.name} was not ready within {seconds:g} s.\n{self.log_tail()}")
             time.sleep(POLL_SECONDS)
+
+    def wait(self, *, seconds: float) -> int:
+        """The exit code, once it has ended; StackError if it has not in time."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise StackError(f"{self.name} did not end within {seconds:g} s.\n{self.log_tail()}") from None
 
     def obituary(self) -> str:
         """What to say of a child that ended though nobody asked it to."""

@@ -20,6 +20,7 @@ class Stack:
     task_hub: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     script_root: Path = ROOT
+    devhost_home: Path = ROOT
     storage: ChildProcess | None = None
     functions_host: ChildProcess | None = None
     playground: ChildProcess | None = None
@@ -57,6 +58,7 @@ class Stack:
             script_root=self.script_root,
             data=self.task_hub,
             logs=self.logs,
+            home=self.devhost_home,
             settings={
                 **self.settings,
                 "AzureWebJobsStorage": self.connection_string,

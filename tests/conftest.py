@@ -1,5 +1,8 @@
-"""Fixtures for every suite that needs a real process: Azurite here, the whole stack in tests/e2e."""
+"""Fixtures for every suite that needs a real process, and what becomes of page tests without a browser."""
 
+import os
+import shutil
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +10,39 @@ import pytest
 from local.azurite import Azurite, start_azurite, wait_for_azurite
 from local.ports import Ports
 from local.processes import StackError
+
+NO_CHROMIUM = "Chromium is missing: sudo apt-get install -y chromium fonts-liberation"
+SKIPPED = pytest.StashKey[int]()
+
+
+def chromium() -> str | None:
+    """The browser's path, where the machine has one."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without Chromium page tests are skipped, loudly; REQUIRE_PAGE_TESTS=1 has them run, and fail."""
+    if chromium() or os.environ.get("REQUIRE_PAGE_TESTS") == "1":
+        return
+    page_tests = [item for item in items if item.get_closest_marker("page")]
+    for item in page_tests:
+        item.add_marker(pytest.mark.skip(reason=NO_CHROMIUM))
+    config.stash[SKIPPED] = len(page_tests)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The very last lines, after pytest's own."""
+    if skipped := config.stash.get(SKIPPED, 0):
+        sys.stderr.flush()
+        print(f"\n*** {skipped} PAGE TESTS WERE NOT RUN. {NO_CHROMIUM} ***", flush=True)  # noqa: T201
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    path = chromium()
+    if path is None:
+        pytest.fail(NO_CHROMIUM, pytrace=False)
+    return path
 
 
 @pytest.fixture(scope="session")

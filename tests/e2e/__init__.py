@@ -1,0 +1,1 @@
+"""Real processes: devhost with the app, Azurite, the Agents Playground, Chromium."""

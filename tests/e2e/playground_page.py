@@ -1,0 +1,73 @@
+"""The Playground's page in a headless Chromium, as a person uses it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from playwright.async_api import Locator, Page, async_playwright
+
+# Nothing that Chromium does for itself in the background; root in a container has no sandbox.
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+class PlaygroundPage:
+    """The personal chat of the open page."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._box = page.locator('div[role="textbox"][contenteditable="true"]')
+
+    async def say(self, text: str) -> None:
+        await self._box.last.click()
+        await self._page.keyboard.type(text)
+        await self._page.get_by_role("button", name="Send Message").last.click()
+
+    async def bubble(self, text: str, *, seconds: float) -> Locator:
+        """The agent's last message with ``text``, once it is visible."""
+        return await self._visible(self._page.locator(".fai-OutputCard"), text, seconds)
+
+    async def card(self, text: str, *, seconds: float) -> Locator:
+        """The last Adaptive Card with ``text``, once it is visible."""
+        return await self._visible(self._page.locator(".ac-adaptiveCard"), text, seconds)
+
+    async def press(self, card: Locator, title: str) -> None:
+        await card.get_by_role("button", name=title, exact=True).click()
+
+    async def keep_picture(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        await self._page.screenshot(path=path)
+
+    async def ready(self, *, seconds: float) -> None:
+        await self._box.wait_for(timeout=seconds * 1000)
+
+    async def _visible(self, among: Locator, text: str, seconds: float) -> Locator:
+        found = among.filter(has_text=text).last
+        await found.wait_for(timeout=seconds * 1000)
+        await found.scroll_into_view_if_needed()
+        return found
+
+
+@asynccontextmanager
+async def open_page(url: str, *, chromium_path: str) -> AsyncIterator[PlaygroundPage]:
+    """Open the Playground at ``url``, which installs the agent; what is not on this machine is not loaded."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium_path, headless=True, args=list(FLAGS)
+        )
+        try:
+            page = await browser.new_page(viewport={"width": 1400, "height": 1000})
+            await page.route(lambda target: not target.startswith(url), lambda route: route.abort())
+            async with page.expect_request(lambda request: request.url.endswith("/installation")):
+                await page.goto(f"{url}/")
+            opened = PlaygroundPage(page)
+            await opened.ready(seconds=20)
+            yield opened
+        finally:
+            await browser.close()

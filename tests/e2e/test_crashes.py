@@ -1,0 +1,61 @@
+"""devhost killed with -9 at a bad moment and started again: what was promised comes, and comes once."""
+
+import asyncio
+import signal
+
+from local.playground_driver import PlaygroundDriver
+from local.stack import Stack
+from tests.e2e.test_main_job import DELIVERED, PLACED
+from tests.e2e.turns import message_turn, post_turn
+
+ACKNOWLEDGED = "Thank you for ordering a laptop"
+
+
+def kill_functions_host(stack: Stack) -> None:
+    assert stack.functions_host is not None
+    stack.functions_host.kill()
+    assert stack.functions_host.exit_code == -signal.SIGKILL
+
+
+async def settled(playground: PlaygroundDriver) -> list[int]:
+    """How often each step of one order was told, once the last of them was."""
+    await playground.wait_for(PLACED, seconds=60)
+    await playground.wait_for(DELIVERED, seconds=60)
+    return [playground.count(text) for text in (ACKNOWLEDGED, PLACED, DELIVERED)]
+
+
+async def test_a_kill_between_acknowledgement_and_follow_up_loses_nothing_and_doubles_nothing(
+    stack: Stack, playground: PlaygroundDriver
+) -> None:
+    saying = asyncio.create_task(playground.say("order a laptop"))
+    await playground.wait_for(ACKNOWLEDGED, seconds=10)
+    kill_functions_host(stack)
+    await asyncio.gather(saying, return_exceptions=True)  # the turn may have been cut off after its answer
+    assert playground.count(PLACED) == 0
+    stack.start_functions_host()
+    assert await settled(playground) == [1, 1, 1]
+
+
+async def test_a_redelivered_turn_starts_no_second_job_and_says_nothing(
+    stack: Stack, playground: PlaygroundDriver
+) -> None:
+    turn = message_turn("order a laptop", playground=playground, ports=stack.ports)
+    assert (await post_turn(turn, ports=stack.ports))[0] == 200
+    assert (await post_turn(turn, ports=stack.ports))[0] == 200
+    assert await settled(playground) == [1, 1, 1]
+    await playground.pass_on(turn)  # and once more, after the job has ended
+    await playground.say("what else?")
+    await playground.wait_for("order a laptop", seconds=10)
+    assert playground.count(ACKNOWLEDGED) == 1
+
+
+async def test_a_turn_redelivered_after_a_kill_is_answered_by_the_first_delivery_alone(
+    stack: Stack, playground: PlaygroundDriver
+) -> None:
+    turn = message_turn("order a laptop", playground=playground, ports=stack.ports)
+    assert (await post_turn(turn, ports=stack.ports))[0] == 200
+    await playground.wait_for(ACKNOWLEDGED, seconds=10)
+    kill_functions_host(stack)
+    stack.start_functions_host()
+    assert (await post_turn(turn, ports=stack.ports))[0] == 200
+    assert await settled(playground) == [1, 1, 1]

@@ -1,0 +1,36 @@
+"""A person at the Playground's page in Chromium: they type, press a button, and see what comes back."""
+
+import pytest
+
+from local.functions_host import ROOT
+from local.playground import playground_url
+from local.stack import Stack
+from tests.e2e.playground_page import open_page
+
+PICTURES = ROOT / "test-artifacts"
+
+
+@pytest.mark.page
+async def test_a_person_sees_the_welcome_the_acknowledgement_and_both_follow_ups(
+    stack: Stack, chromium_path: str
+) -> None:
+    async with open_page(playground_url(stack.ports), chromium_path=chromium_path) as page:
+        await page.card("Here is what I can do", seconds=20)
+        await page.keep_picture(PICTURES / "1-welcome.png")
+        await page.say("order a laptop")
+        await page.bubble("Thank you for ordering a laptop", seconds=10)
+        await page.keep_picture(PICTURES / "2-acknowledged.png")
+        await page.bubble("successfully placed your order", seconds=30)
+        await page.card("Your order was delivered", seconds=30)
+        await page.keep_picture(PICTURES / "3-delivered.png")
+
+
+@pytest.mark.page
+async def test_a_person_orders_with_the_button_of_the_welcome_card(stack: Stack, chromium_path: str) -> None:
+    async with open_page(playground_url(stack.ports), chromium_path=chromium_path) as page:
+        await page.say("hello")
+        welcome = await page.card("Here is what I can do", seconds=20)
+        await page.press(welcome, "Order a laptop")
+        await page.bubble("Thank you for ordering a laptop", seconds=10)
+        await page.card("Your order was delivered", seconds=40)
+        await page.keep_picture(PICTURES / "4-ordered-by-button.png")

@@ -1,0 +1,52 @@
+"""A checkout of its own for a test that runs the commands: the same code, other settings, other data."""
+
+import os
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+from local.functions_host import ROOT
+from local.ports import Ports
+from local.processes import ChildProcess
+
+# What a developer's own checkout has besides the code.
+THEIR_OWN = {".git", ".local", ".devhost", "local.settings.json", "test-artifacts"}
+
+
+class Checkout:
+    """Links to everything that is in the real one, in a directory of its own."""
+
+    def __init__(self, place: Path) -> None:
+        self.root = place / "checkout"
+        self.root.mkdir()
+        self.ports = Ports.free()
+        self.settings_file = self.root / "local.settings.json"
+        for entry in ROOT.iterdir():
+            if entry.name not in THEIR_OWN:
+                (self.root / entry.name).symlink_to(entry)
+        shutil.copy(ROOT / "local.settings.json.example", self.settings_file)
+
+    def start(self, *command: str | Path, **environment: str) -> ChildProcess:
+        ports = {name.upper(): str(port) for name, port in asdict(self.ports).items()}
+        return ChildProcess.start(
+            " ".join(map(str, command)),
+            command,
+            log_path=self.root / "output.log",
+            directory=self.root,
+            environment={"PYTHONUNBUFFERED": "1", **ports, **environment},
+        )
+
+    def processes(self) -> dict[int, str]:
+        """Who runs here: process id and command line of all that name this place, or were started in it."""
+        found = {}
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdecimal() or int(entry.name) == os.getpid():
+                continue
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                directory = (entry / "cwd").readlink()
+            except OSError:  # it has just ended, or has no more than a name left
+                continue
+            if str(self.root) in command or directory.is_relative_to(self.root):
+                found[int(entry.name)] = command
+        return found
