@@ -1,0 +1,1 @@
+"""A local Azure Functions host in pure Python, for machines without `func`."""

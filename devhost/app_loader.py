@@ -1,0 +1,112 @@
+"""Loads a function app by its path: the module `function_app` and the one FunctionRegister in it."""
+
+import importlib
+import inspect
+import json
+import os
+import sys
+import traceback
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+
+from devhost.binding_rules import check_function, check_route_conflict
+from devhost.errors import AppLoadError, FunctionRefused
+from devhost.function_binding import Binding, FunctionDefinition
+from devhost.function_signature import read_signature
+from devhost.settings_files import app_setting
+
+
+@dataclass(slots=True)
+class LoadedApp:
+    """The functions that can run, and for each refused one the reason."""
+
+    functions: list[FunctionDefinition] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def of_type(self, trigger_type: str) -> list[FunctionDefinition]:
+        """Enabled functions of one trigger type, in the order of registration."""
+        return [f for f in self.functions if f.trigger.type == trigger_type and not f.is_disabled]
+
+
+def load_app(script_root: Path, only: Collection[str] = ()) -> LoadedApp:
+    """Import the app and index its functions (`only` names those to keep; empty keeps all).
+
+    Raises AppLoadError when the app as a whole does not index.
+    """
+    os.chdir(script_root)
+    sys.path.insert(0, str(script_root))
+    module_name = Path(os.environ.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py")).stem
+    try:
+        module = importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:  # the user's module may raise anything, even at import
+        raise AppLoadError(f"{type(error).__name__}: {error}\n{traceback.format_exc()}".rstrip()) from error
+    registers = [value for value in vars(module).values() if isinstance(value, func.FunctionRegister)]
+    unique = {id(value): value for value in registers}
+    if not unique:
+        raise AppLoadError(
+            f"ValueError: Could not find top level function app instances in {module_name}.py."
+        )
+    if len(unique) > 1:
+        raise AppLoadError(
+            f"ValueError: More than one top level function app instances are defined in {module_name}.py."
+        )
+    try:
+        functions = next(iter(unique.values())).get_functions()
+    except Exception as error:  # decorators validate late, with errors of any type
+        raise AppLoadError(f"{type(error).__name__}: {error}") from error
+    return _index(functions, {name.lower() for name in only})
+
+
+def _index(functions: list[Any], only: set[str]) -> LoadedApp:
+    app = LoadedApp()
+    http_triggers: list[tuple[str, Binding]] = []
+    signatures = []
+    for function in functions:
+        bindings = tuple(_binding(json.loads(raw)) for raw in function.get_raw_bindings())
+        name = str(function.get_function_name())
+        signatures.append(
+            (function, name, bindings, read_signature(name, function.get_user_function(), bindings))
+        )
+    for function, name, bindings, signature in signatures:
+        if only and name.lower() not in only:
+            continue
+        try:
+            resolved = check_function(name, bindings)
+            trigger = next((binding for binding in resolved if binding.is_trigger), None)
+            if trigger is None:
+                raise FunctionRefused("At least one binding must be declared, and one must be a trigger.")
+            if trigger.type == "httpTrigger":
+                check_route_conflict(trigger, http_triggers)
+                http_triggers.append((name, trigger))
+        except FunctionRefused as reason:
+            app.refused[name] = str(reason)
+            continue
+        user_function = function.get_user_function()
+        app.functions.append(
+            FunctionDefinition(
+                name=name,
+                user_function=user_function,
+                trigger=trigger,
+                bindings=resolved,
+                signature=signature,
+                is_async=inspect.iscoroutinefunction(user_function),
+                is_disabled=_is_disabled(name),
+                retry=function.get_settings_dict("retry_policy"),
+            )
+        )
+    return app
+
+
+def _binding(raw: dict[str, Any]) -> Binding:
+    return Binding(str(raw["name"]), str(raw["type"]), str(raw["direction"]), raw)
+
+
+def _is_disabled(name: str) -> bool:
+    value = (
+        app_setting(f"AzureWebJobs.{name}.Disabled") or app_setting(f"AzureWebJobs__{name}__Disabled") or ""
+    )
+    return value.strip().lower() in ("1", "true")

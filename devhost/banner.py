@@ -1,0 +1,50 @@
+"""What the host says when it starts: the functions with their URLs, and how it differs from the real host."""
+
+from devhost.app_loader import LoadedApp
+from devhost.queue_settings import LEASE_VARIABLE, QueueSettings
+
+
+def banner(app: LoadedApp, *, port: int, route_prefix: str) -> list[str]:
+    """Lines of the `Functions:` list, in func's manner."""
+    lines = ["", "Functions:", ""]
+    prefix = route_prefix.strip("/")
+    for function in sorted(app.functions, key=lambda f: (f.trigger.type != "httpTrigger", f.name.lower())):
+        label = f"\t{function.name}: "
+        if function.is_disabled:
+            lines.append(f"{label}[disabled]")
+        elif function.trigger.type == "httpTrigger":
+            methods = ",".join(function.trigger.properties.get("methods") or ())
+            route = str(function.trigger.properties.get("route") or function.name).strip("/")
+            path = f"{prefix}/{route}" if prefix else route
+            lines.append(f"{label}{f'[{methods}] ' if methods else ''}http://localhost:{port}/{path}")
+        else:
+            lines.append(f"{label}{function.trigger.type}")
+        lines.append("")
+    if not app.functions:
+        lines += ["\tNo functions found.", ""]
+    return lines
+
+
+def differences(app: LoadedApp, queues: QueueSettings) -> list[str]:
+    """Lines about where this host deliberately differs from the real one, as far as this app can notice."""
+    kinds = {function.trigger.type for function in app.functions}
+    found: list[str] = []
+    if "orchestrationTrigger" in kinds:
+        found += [
+            "orchestrations live in a SQLite file in the data directory, not in Azure Storage",
+            "calling an unknown activity fails the instance (the real host leaves it Running)",
+            "sub-orchestrations, entities, call_http, suspend, resume, rewind and restart are not here yet",
+            "the client's RPC calls and the webhooks share the one HTTP port",
+        ]
+    if "timerTrigger" in kinds:
+        found.append("timer schedules are always read in UTC, and their status is kept in the data directory")
+    if "httpTrigger" in kinds:
+        found.append("authorization levels are not checked (as under `func start`)")
+    if "queueTrigger" in kinds and queues.has_development_lease:
+        found.append(
+            f"{LEASE_VARIABLE}={queues.lease}: queue messages are leased for that long, not for 0:10:00"
+        )
+    found.append(
+        "a synchronous function over its time limit is reported as failed, but its thread is not killed"
+    )
+    return ["Differences from the real host:", *(f"\t- {line}" for line in found), ""]

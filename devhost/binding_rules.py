@@ -1,0 +1,91 @@
+"""What the real host refuses about names, bindings, routes and schedules, with its reasons."""
+
+import re
+from collections.abc import Sequence
+
+from devhost.errors import FunctionRefused
+from devhost.function_binding import Binding
+from devhost.route_template import compile_template
+from devhost.schedule import parse_schedule
+from devhost.settings_files import resolve_tokens
+from devhost.storage_connection import connection_string
+
+_FUNCTION_NAME = re.compile(r"^[a-z][a-z0-9_\-]{0,127}$", re.IGNORECASE)
+_BINDING_NAME = re.compile(r"^(?!.*__)([a-zA-Z_][a-zA-Z0-9_]{0,127}|\$return)$")
+QUEUE_NAME = re.compile(r"^[a-z0-9](?!.*--)[a-z0-9-]{1,61}[a-z0-9]$")
+_TRIGGERS = ("httpTrigger", "queueTrigger", "timerTrigger", "orchestrationTrigger", "activityTrigger")
+_BINDINGS = ("http", "queue", "durableClient")
+_RESOLVED_MEMBERS = ("queueName", "schedule", "orchestration", "activity", "connection", "taskHub")
+
+
+def check_function(name: str, bindings: Sequence[Binding]) -> tuple[Binding, ...]:
+    """Check one function by itself and return its bindings with `%name%` resolved. Raises FunctionRefused."""
+    if not _FUNCTION_NAME.match(name) or name.lower() == "host":
+        raise FunctionRefused(f"'{name}' is not a valid function name.")
+    try:
+        resolved = tuple(_resolved(binding) for binding in bindings)
+        for binding in resolved:
+            _check_binding(binding)
+    except ValueError as error:
+        raise FunctionRefused(str(error)) from None
+    return resolved
+
+
+def _resolved(binding: Binding) -> Binding:
+    properties = {
+        key: resolve_tokens(value) if key in _RESOLVED_MEMBERS and isinstance(value, str) else value
+        for key, value in binding.properties.items()
+    }
+    return Binding(binding.name, binding.type, binding.direction, properties)
+
+
+def _check_binding(binding: Binding) -> None:
+    if not _BINDING_NAME.match(binding.name):
+        raise ValueError(
+            f"The binding name {binding.name} is invalid. Please assign a valid name to the binding."
+        )
+    if binding.type == "entityTrigger":
+        raise ValueError("devhost does not run entities yet; entityTrigger functions need the real host.")
+    if binding.is_trigger and binding.type not in _TRIGGERS:
+        raise ValueError(f"devhost has no listener for the trigger type '{binding.type}'.")
+    if not binding.is_trigger and binding.type not in _BINDINGS:
+        raise ValueError(f"devhost does not know the binding type '{binding.type}'.")
+    if binding.type == "httpTrigger":
+        _check_route(str(binding.properties.get("route", "")))
+    if binding.type in ("queueTrigger", "queue"):
+        queue_name = str(binding.properties.get("queueName", ""))
+        if not QUEUE_NAME.match(queue_name):
+            raise ValueError(
+                f"The queue name '{queue_name}' is not valid: it takes 3 to 63 of a-z, 0-9 and single dashes."
+            )
+        connection_string(str(binding.properties.get("connection") or ""))
+    if binding.type == "timerTrigger":
+        parse_schedule(str(binding.properties.get("schedule", "")))
+    if binding.type == "orchestrationTrigger" and str(
+        binding.properties.get("orchestration") or ""
+    ).startswith("@"):
+        raise ValueError("Orchestration names must not start with @.")
+
+
+def _check_route(route: str) -> None:
+    first = route.strip("/").split("/")[0].lower()
+    if first in ("admin", "runtime"):
+        raise ValueError(f"The specified route conflicts with one or more built in routes: '{route}'.")
+    compile_template(route)
+
+
+def check_route_conflict(trigger: Binding, taken: Sequence[tuple[str, Binding]]) -> None:
+    """Refuse an HTTP trigger whose route and verbs another function has. Raises FunctionRefused."""
+    for other_name, other in taken:
+        if str(trigger.properties.get("route", "")).lower() != str(other.properties.get("route", "")).lower():
+            continue
+        mine, theirs = verbs(trigger), verbs(other)
+        if not mine or not theirs or mine & theirs:
+            raise FunctionRefused(
+                f"The route specified conflicts with the route defined by function '{other_name}'."
+            )
+
+
+def verbs(trigger: Binding) -> frozenset[str]:
+    """Verbs of an HTTP trigger in upper case; empty means all."""
+    return frozenset(str(verb).upper() for verb in trigger.properties.get("methods") or ())

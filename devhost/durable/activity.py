@@ -1,0 +1,74 @@
+"""One run of an activity function, and the event that its orchestration gets for it."""
+
+import json
+from datetime import datetime
+
+from azure.functions.meta import Datum
+
+from devhost.durable.history import Event, EventType, event
+from devhost.durable.task_hub import ActivityWork
+from devhost.function_binding import FunctionDefinition
+from devhost.invoker import InvocationResult
+
+
+def activity_value(input_text: str | None) -> Datum:
+    """Trigger value from the stored one-element array: a string as its content, else compact JSON."""
+    elements = json.loads(input_text) if input_text else []
+    value = elements[0] if elements else None
+    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    return Datum(text, "string")
+
+
+def completed_event(work: ActivityWork, result: InvocationResult, now: datetime) -> Event:
+    """TaskCompleted or TaskFailed for one run."""
+    if result.error is None:
+        value = result.returned.value if result.returned else None
+        return event(EventType.TASK_COMPLETED, now, TaskScheduledId=work.task_id, Result=value)
+    return failed_event(work, result.error_text, result.stack, now)
+
+
+def failed_event(work: ActivityWork, error_text: str, stack: str, now: datetime) -> Event:
+    """TaskFailed with the reason and details that the extension writes."""
+    inner = {
+        "$type": "Microsoft.Azure.WebJobs.Script.Workers.Rpc.RpcException, Microsoft.Azure.WebJobs.Script",
+        "ClassName": "Microsoft.Azure.WebJobs.Script.Workers.Rpc.RpcException",
+        **_exception_members(f"Result: Failure\nException: {error_text}\nStack: {stack}", None),
+    }
+    details = {
+        "$type": "System.Exception, System.Private.CoreLib",
+        "ClassName": "System.Exception",
+        **_exception_members(f" {error_text}", inner),
+    }
+    return event(
+        EventType.TASK_FAILED,
+        now,
+        TaskScheduledId=work.task_id,
+        Reason=f"Activity function '{work.name}' failed:  {error_text}",
+        Details=json.dumps(details, ensure_ascii=False),
+        FailureDetails=None,
+    )
+
+
+def _exception_members(message: str, inner: object) -> dict[str, object]:
+    return {
+        "Message": message,
+        "Data": None,
+        "InnerException": inner,
+        "HelpURL": None,
+        "StackTraceString": None,
+        "RemoteStackTraceString": None,
+        "RemoteStackIndex": 0,
+        "ExceptionMethod": None,
+        "HResult": -2146233088,
+        "Source": None,
+        "WatsonBuckets": None,
+    }
+
+
+def unknown_activity_text(work: ActivityWork, activities: dict[str, FunctionDefinition]) -> str:
+    """Why an activity that was scheduled by an earlier version of the app cannot run."""
+    known = ", ".join(f"'{function.durable_name}'" for function in activities.values())
+    return (
+        f"ArgumentException: The function '{work.name}' doesn't exist, is disabled, or is not an activity function. "
+        f"Additional info: The following are the known activity functions: {known}."
+    )

@@ -1,0 +1,195 @@
+"""Moves work through the task hub: steps of instances, activities and timers, concurrently and fairly."""
+
+import asyncio
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+from devhost.durable.activity import activity_value, completed_event, failed_event, unknown_activity_text
+from devhost.durable.episode import DurableFunctions, EpisodeAbandoned, run_episode
+from devhost.durable.history import EventType, event, parse_utc
+from devhost.durable.task_hub import ActivityWork, TaskHub
+from devhost.invoker import Invoker
+
+logger = logging.getLogger("devhost")
+_RETRY_SECONDS = 5.0
+_LONGEST_SLEEP_SECONDS = 60.0  # so that a changed clock is noticed
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+class Dispatcher:
+    """What is queued in memory is also in the hub; `start` finds it all again after a crash."""
+
+    def __init__(
+        self,
+        hub: TaskHub,
+        functions: DurableFunctions,
+        invoker: Invoker,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        concurrency: int | None = None,
+    ) -> None:
+        self._hub, self._functions, self._invoker, self._clock = hub, functions, invoker, clock
+        self._limit = concurrency or 10 * (os.cpu_count() or 1)
+        self._ready: deque[str] = deque()
+        self._queued: set[str] = set()  # in _ready
+        self._stepping: set[str] = set()
+        self._again: set[str] = set()  # woken while stepping
+        self._activities: deque[ActivityWork] = deque()
+        self._running_activities = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timers_changed = asyncio.Event()
+        self._is_stopping = False
+        self._timer_task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Take up what the hub holds, from this run or an earlier one."""
+        self._activities.extend(self._hub.pending_activities())
+        for instance_id in self._hub.waiting_instances():
+            self.wake(instance_id)
+        self._timer_task = asyncio.get_running_loop().create_task(self._fire_timers())
+        self._pump_activities()
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Begin nothing more; wait for what runs, then cancel it. Cancelled work is still in the hub."""
+        self._is_stopping = True
+        if self._timer_task:
+            self._timer_task.cancel()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=grace_seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def wake(self, instance_id: str) -> None:
+        """Say that an instance has a message."""
+        if instance_id in self._stepping:
+            self._again.add(instance_id)
+        elif instance_id not in self._queued:
+            self._queued.add(instance_id)
+            self._ready.append(instance_id)
+            self._pump_instances()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _pump_instances(self) -> None:
+        while self._ready and len(self._stepping) < self._limit and not self._is_stopping:
+            instance_id = self._ready.popleft()
+            self._queued.discard(instance_id)
+            self._stepping.add(instance_id)
+            self._spawn(self._step(instance_id))
+
+    async def _step(self, instance_id: str) -> None:
+        delay = 0.0
+        try:
+            await self._run_one_step(instance_id)
+        except EpisodeAbandoned as reason:
+            logger.error("The step of orchestration %s is abandoned and tried again: %s", instance_id, reason)
+            delay = _RETRY_SECONDS
+        except Exception:  # the host's own loop: one instance's trouble must not stop the others
+            logger.exception(
+                "The step of orchestration %s failed in the host and is tried again", instance_id
+            )
+            delay = _RETRY_SECONDS
+        finally:
+            self._stepping.discard(instance_id)
+        if delay:
+            self._again.discard(instance_id)
+            asyncio.get_running_loop().call_later(delay, self.wake, instance_id)
+        elif instance_id in self._again:
+            self._again.discard(instance_id)
+            self.wake(instance_id)
+        self._pump_instances()
+
+    async def _run_one_step(self, instance_id: str) -> None:
+        episode = self._hub.load_episode(instance_id)
+        if episode is None:
+            return
+        change = await run_episode(
+            episode, functions=self._functions, invoker=self._invoker, now=self._clock()
+        )
+        scheduled = self._hub.commit_episode(episode, change)
+        self._activities.extend(scheduled)
+        if change.timers:
+            self._timers_changed.set()
+        if change.messages:
+            self._again.add(instance_id)
+        if change.status.is_final:
+            logger.info(
+                "Orchestration %s (%s) ended: %s", instance_id, episode.instance.name, change.status.text
+            )
+        self._pump_activities()
+
+    def _pump_activities(self) -> None:
+        while self._activities and self._running_activities < self._limit and not self._is_stopping:
+            self._running_activities += 1
+            self._spawn(self._run_activity(self._activities.popleft()))
+
+    async def _run_activity(self, work: ActivityWork) -> None:
+        try:
+            function = self._functions.activities.get(work.name.lower())
+            if function is None:
+                text = unknown_activity_text(work, dict(self._functions.activities))
+                logger.error("Orchestration %s: %s", work.instance_id, text)
+                done = failed_event(work, text, "", self._clock())
+            else:
+                result = await self._invoker.invoke(function, activity_value(work.input_text))
+                done = completed_event(work, result, self._clock())
+            self._hub.complete_activity(work, done)
+            self.wake(work.instance_id)
+        except Exception:  # the host's own loop; the activity stays in the hub and runs again
+            logger.exception(
+                "An activity of orchestration %s could not be completed in the host", work.instance_id
+            )
+            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._requeue, work)
+        finally:
+            self._running_activities -= 1
+            self._pump_activities()
+
+    def _requeue(self, work: ActivityWork) -> None:
+        self._activities.append(work)
+        self._pump_activities()
+
+    async def _fire_timers(self) -> None:
+        while True:
+            try:
+                self._timers_changed.clear()
+                self.fire_due_timers()
+                wait = self._seconds_to_next_timer()
+            except Exception:  # the host's own loop: timers must go on
+                logger.exception("Timers could not be fired; trying again")
+                wait = _RETRY_SECONDS
+            try:
+                async with asyncio.timeout(wait):
+                    await self._timers_changed.wait()
+            except TimeoutError:
+                continue
+
+    def fire_due_timers(self) -> None:
+        """Turn every timer that is due into a message and wake its instance."""
+        now = self._clock()
+        due = self._hub.due_timers(now)
+        if not due:
+            return
+        self._hub.fire_timers(
+            (row, event(EventType.TIMER_FIRED, now, TimerId=row[2], FireAt=row[3])) for row in due
+        )
+        for instance_id, *_ in due:
+            self.wake(instance_id)
+
+    def _seconds_to_next_timer(self) -> float:
+        fire_at = self._hub.next_timer()
+        if fire_at is None:
+            return _LONGEST_SLEEP_SECONDS
+        seconds = (parse_utc(fire_at) - self._clock()).total_seconds()
+        return min(max(seconds, 0.001), _LONGEST_SLEEP_SECONDS)

@@ -1,0 +1,94 @@
+"""History events: their numbers, their members, and the moments and texts in them."""
+
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import Any
+
+Event = dict[str, Any]
+
+
+class EventType(IntEnum):
+    """Numbers of the events that this host writes or reads."""
+
+    EXECUTION_STARTED = 0
+    EXECUTION_COMPLETED = 1
+    EXECUTION_TERMINATED = 3
+    TASK_SCHEDULED = 4
+    TASK_COMPLETED = 5
+    TASK_FAILED = 6
+    TIMER_CREATED = 10
+    TIMER_FIRED = 11
+    ORCHESTRATOR_STARTED = 12
+    ORCHESTRATOR_COMPLETED = 13
+    EVENT_RAISED = 15
+
+
+class Status(IntEnum):
+    """Runtime status of an instance, with the numbers that ExecutionCompleted carries."""
+
+    RUNNING = 0
+    COMPLETED = 1
+    CONTINUED_AS_NEW = 2
+    FAILED = 3
+    CANCELED = 4
+    TERMINATED = 5
+    PENDING = 6
+    SUSPENDED = 7
+
+    @property
+    def text(self) -> str:
+        """Name as the management API writes it, such as `ContinuedAsNew`."""
+        return "".join(part.capitalize() for part in self.name.split("_"))
+
+    @property
+    def is_final(self) -> bool:
+        return self in (Status.COMPLETED, Status.FAILED, Status.CANCELED, Status.TERMINATED)
+
+
+def utc_text(moment: datetime) -> str:
+    """Moment with the seven decimals of .NET, such as `2026-01-01T00:00:00.1200000Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+
+
+def parse_utc(text: str) -> datetime:
+    """Read an ISO moment with any number of decimals; without a zone it is UTC. Raises ValueError."""
+    text = text.strip()
+    body, zone = (text[:-1], "+00:00") if text[-1:] in "zZ" else (text, "")
+    head, dot, decimals = body.partition(".")
+    if dot:
+        digits = decimals[: len(decimals) - len(decimals.lstrip("0123456789"))]
+        zone = decimals[len(digits) :] + zone
+        body = f"{head}.{digits[:6].ljust(6, '0')}"
+    moment = datetime.fromisoformat(body + zone)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def event(kind: EventType, now: datetime, event_id: int = -1, **members: Any) -> Event:
+    """One event with the members that every event has."""
+    return {
+        "EventType": int(kind),
+        "EventId": event_id,
+        "IsPlayed": False,
+        "Timestamp": utc_text(now),
+        **members,
+    }
+
+
+def execution_started(
+    instance_id: str, execution_id: str, name: str, input_text: str | None, now: datetime
+) -> Event:
+    """First event of an execution; `input_text` is the JSON text as the client sent it."""
+    return event(
+        EventType.EXECUTION_STARTED,
+        now,
+        OrchestrationInstance={"InstanceId": instance_id, "ExecutionId": execution_id},
+        ParentInstance=None,
+        Name=name,
+        Version="",
+        Input=input_text,
+        Tags=None,
+        Correlation=None,
+        ParentTraceContext=None,
+        ScheduledStartTime=None,
+        Generation=0,
+    )

@@ -1,0 +1,329 @@
+"""The task hub: instances, histories, messages, activities and timers in one SQLite file.
+
+Every public method that writes is one transaction, so a process killed at any moment leaves a whole state.
+With the write-ahead log and synchronous=NORMAL a killed process loses nothing; a power cut may lose moments.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from devhost.durable.history import Event, Status, utc_text
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS instances (
+    instance_id TEXT PRIMARY KEY, execution_id TEXT NOT NULL, name TEXT NOT NULL, status INTEGER NOT NULL,
+    input TEXT, output TEXT, custom_status TEXT, created TEXT NOT NULL, updated TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS history (
+    instance_id TEXT NOT NULL, position INTEGER NOT NULL, event TEXT NOT NULL,
+    PRIMARY KEY (instance_id, position)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS messages (
+    message_id INTEGER PRIMARY KEY AUTOINCREMENT, instance_id TEXT NOT NULL, execution_id TEXT,
+    event TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS messages_by_instance ON messages (instance_id, message_id);
+CREATE TABLE IF NOT EXISTS activities (
+    activity_id INTEGER PRIMARY KEY AUTOINCREMENT, instance_id TEXT NOT NULL, execution_id TEXT NOT NULL,
+    task_id INTEGER NOT NULL, name TEXT NOT NULL, input TEXT);
+CREATE TABLE IF NOT EXISTS timers (
+    instance_id TEXT NOT NULL, execution_id TEXT NOT NULL, task_id INTEGER NOT NULL, fire_at TEXT NOT NULL,
+    PRIMARY KEY (instance_id, execution_id, task_id)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS timers_by_time ON timers (fire_at);
+CREATE TABLE IF NOT EXISTS timer_triggers (function TEXT PRIMARY KEY, status TEXT NOT NULL) WITHOUT ROWID;
+"""
+_INSTANCE_COLUMNS = "instance_id, execution_id, name, status, input, output, custom_status, created, updated"
+
+
+class InstanceActive(Exception):
+    """An instance with this id exists and has not ended; `status` is where it stands."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(status.text)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One orchestration instance. Texts are JSON texts; moments are UTC texts."""
+
+    instance_id: str
+    execution_id: str
+    name: str
+    status: Status
+    input_text: str | None
+    output: str | None
+    custom_status: str | None
+    created: str
+    updated: str
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """An instance with its stored history and the messages that wait for it."""
+
+    instance: Instance
+    past: list[str]
+    messages: list[Event]
+    last_message_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityWork:
+    """An activity that has no result yet."""
+
+    activity_id: int
+    instance_id: str
+    execution_id: str
+    task_id: int
+    name: str
+    input_text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeChange:
+    """All that one episode changes. `history` replaces the old one when `starts_over` is set."""
+
+    history: Sequence[Event]
+    status: Status
+    custom_status: str | None
+    updated: datetime
+    output: str | None = None
+    activities: Sequence[tuple[int, str, str | None]] = ()
+    timers: Sequence[tuple[int, datetime]] = ()
+    starts_over: tuple[str, str | None] | None = None  # new execution id and its input
+    messages: Sequence[Event] = ()  # for the new execution
+
+
+class TaskHub:
+    """The store of one hub. All calls are short and come from one thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close the file; the write-ahead log is folded in."""
+        self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._db
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def create_instance(
+        self, instance_id: str, execution_id: str, name: str, started: Event, now: datetime
+    ) -> None:
+        """Store a Pending instance and its first message over an ended one, if any. Raises InstanceActive."""
+        with self._transaction() as db:
+            existing = self.instance(instance_id)
+            if existing is not None:
+                if not existing.status.is_final:
+                    raise InstanceActive(existing.status)
+                self._forget(instance_id)
+            values = (instance_id, execution_id, name, int(Status.PENDING), started["Input"], None, None)
+            db.execute(
+                f"INSERT INTO instances ({_INSTANCE_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)",  # noqa: S608 (a constant)
+                (*values, utc_text(now), utc_text(now)),
+            )
+            self._add_message(instance_id, execution_id, started)
+
+    def _forget(self, instance_id: str) -> None:
+        for table in ("instances", "history", "messages", "timers"):
+            self._db.execute(f"DELETE FROM {table} WHERE instance_id = ?", (instance_id,))  # noqa: S608 (constants)
+
+    def _add_message(self, instance_id: str, execution_id: str | None, event: Event) -> None:
+        self._db.execute(
+            "INSERT INTO messages (instance_id, execution_id, event) VALUES (?,?,?)",
+            (instance_id, execution_id, _text(event)),
+        )
+
+    def instance(self, instance_id: str) -> Instance | None:
+        """One instance, or None."""
+        row = self._db.execute(
+            f"SELECT {_INSTANCE_COLUMNS} FROM instances WHERE instance_id = ?",  # noqa: S608 (a constant)
+            (instance_id,),
+        ).fetchone()
+        return _instance(row) if row else None
+
+    def instances(self) -> list[Instance]:
+        """All instances, oldest first."""
+        rows = self._db.execute(f"SELECT {_INSTANCE_COLUMNS} FROM instances ORDER BY created, instance_id")  # noqa: S608
+        return [_instance(row) for row in rows]
+
+    def history(self, instance_id: str) -> list[str]:
+        """Stored events as JSON texts, in order."""
+        rows = self._db.execute(
+            "SELECT event FROM history WHERE instance_id = ? ORDER BY position", (instance_id,)
+        )
+        return [row[0] for row in rows]
+
+    def add_event(self, instance_id: str, event: Event) -> None:
+        """Store a message that is for whatever execution runs (an external event, a termination)."""
+        with self._transaction():
+            self._add_message(instance_id, None, event)
+
+    def waiting_instances(self) -> list[str]:
+        """Ids of the instances that have messages, in the order in which those came."""
+        rows = self._db.execute(
+            "SELECT instance_id FROM messages GROUP BY instance_id ORDER BY MIN(message_id)"
+        )
+        return [row[0] for row in rows]
+
+    def load_episode(self, instance_id: str) -> Episode | None:
+        """What is needed to run one step, or None when there is nothing to do.
+
+        Messages of an earlier execution, or for an ended or unknown instance, are dropped here.
+        """
+        rows = self._db.execute(
+            "SELECT message_id, execution_id, event FROM messages WHERE instance_id = ? ORDER BY message_id",
+            (instance_id,),
+        ).fetchall()
+        if not rows:
+            return None
+        instance = self.instance(instance_id)
+        if instance is not None and not instance.status.is_final:
+            fitting = [row for row in rows if row[1] in (None, instance.execution_id)]
+            if fitting:
+                messages = [msgspec.json.decode(row[2]) for row in fitting]
+                return Episode(instance, self.history(instance_id), messages, rows[-1][0])
+        with self._transaction() as db:
+            db.execute(
+                "DELETE FROM messages WHERE instance_id = ? AND message_id <= ?", (instance_id, rows[-1][0])
+            )
+        return None
+
+    def commit_episode(self, episode: Episode, change: EpisodeChange) -> list[ActivityWork]:
+        """Store one step as a whole and return the activities that it scheduled."""
+        instance_id = episode.instance.instance_id
+        execution_id = episode.instance.execution_id
+        input_text = episode.instance.input_text
+        with self._transaction() as db:
+            db.execute(
+                "DELETE FROM messages WHERE instance_id = ? AND message_id <= ?",
+                (instance_id, episode.last_message_id),
+            )
+            if change.starts_over:
+                db.execute("DELETE FROM history WHERE instance_id = ?", (instance_id,))
+                db.execute("DELETE FROM timers WHERE instance_id = ?", (instance_id,))
+                execution_id, input_text = change.starts_over
+            else:
+                first = len(episode.past)
+                rows = [
+                    (instance_id, first + index, _text(event)) for index, event in enumerate(change.history)
+                ]
+                db.executemany("INSERT INTO history (instance_id, position, event) VALUES (?,?,?)", rows)
+            for message in change.messages:
+                self._add_message(instance_id, execution_id, message)
+            if change.status.is_final:
+                db.execute("DELETE FROM timers WHERE instance_id = ?", (instance_id,))
+            db.executemany(
+                "INSERT INTO timers (instance_id, execution_id, task_id, fire_at) VALUES (?,?,?,?)",
+                [
+                    (instance_id, execution_id, task_id, utc_text(fire_at))
+                    for task_id, fire_at in change.timers
+                ],
+            )
+            db.execute(
+                "UPDATE instances SET execution_id = ?, input = ?, status = ?, output = ?, custom_status = ?,"
+                " updated = ? WHERE instance_id = ?",
+                (
+                    execution_id,
+                    input_text,
+                    int(change.status),
+                    change.output,
+                    change.custom_status,
+                    utc_text(change.updated),
+                    instance_id,
+                ),
+            )
+            return [
+                self._add_activity(instance_id, execution_id, *activity) for activity in change.activities
+            ]
+
+    def _add_activity(
+        self, instance_id: str, execution_id: str, task_id: int, name: str, input_text: str | None
+    ) -> ActivityWork:
+        cursor = self._db.execute(
+            "INSERT INTO activities (instance_id, execution_id, task_id, name, input) VALUES (?,?,?,?,?)",
+            (instance_id, execution_id, task_id, name, input_text),
+        )
+        return ActivityWork(cursor.lastrowid or 0, instance_id, execution_id, task_id, name, input_text)
+
+    def pending_activities(self) -> list[ActivityWork]:
+        """Activities without a result, oldest first: what a restarted host dispatches again."""
+        rows = self._db.execute(
+            "SELECT activity_id, instance_id, execution_id, task_id, name, input FROM activities"
+            " ORDER BY activity_id"
+        )
+        return [ActivityWork(*row) for row in rows]
+
+    def complete_activity(self, work: ActivityWork, event: Event) -> None:
+        """Replace an activity by the message with its result."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM activities WHERE activity_id = ?", (work.activity_id,))
+            self._add_message(work.instance_id, work.execution_id, event)
+
+    def next_timer(self) -> str | None:
+        """Moment of the next timer as UTC text, or None."""
+        row = self._db.execute("SELECT MIN(fire_at) FROM timers").fetchone()
+        return row[0] if row else None
+
+    def due_timers(self, now: datetime) -> list[tuple[str, str, int, str]]:
+        """Instance id, execution id, task id and moment of each timer that is due, earliest first."""
+        return self._db.execute(
+            "SELECT instance_id, execution_id, task_id, fire_at FROM timers WHERE fire_at <= ?"
+            " ORDER BY fire_at",
+            (utc_text(now),),
+        ).fetchall()
+
+    def fire_timers(self, fired: Iterable[tuple[tuple[str, str, int, str], Event]]) -> None:
+        """Replace timers by their messages."""
+        with self._transaction() as db:
+            for (instance_id, execution_id, task_id, _), event in fired:
+                db.execute(
+                    "DELETE FROM timers WHERE instance_id = ? AND execution_id = ? AND task_id = ?",
+                    (instance_id, execution_id, task_id),
+                )
+                self._add_message(instance_id, execution_id, event)
+
+    def purge(self, instance_ids: Iterable[str]) -> int:
+        """Forget ended instances; others are left. Returns how many went."""
+        gone = 0
+        with self._transaction():
+            for instance_id in instance_ids:
+                found = self.instance(instance_id)
+                if found is not None and found.status.is_final:
+                    self._forget(instance_id)
+                    gone += 1
+        return gone
+
+    def timer_trigger_status(self, function: str) -> str | None:
+        """Stored schedule status of a timer function (JSON text), or None."""
+        row = self._db.execute("SELECT status FROM timer_triggers WHERE function = ?", (function,)).fetchone()
+        return row[0] if row else None
+
+    def store_timer_trigger_status(self, function: str, status: str) -> None:
+        """Store the schedule status of a timer function."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO timer_triggers (function, status) VALUES (?,?)", (function, status)
+            )
+
+
+def _instance(row: tuple[str, str, str, int, str | None, str | None, str | None, str, str]) -> Instance:
+    return Instance(*row[:3], Status(row[3]), *row[4:])
+
+
+def _text(event: Event) -> str:
+    return msgspec.json.encode(event).decode()

@@ -1,0 +1,169 @@
+"""Puts the host together, runs it until a signal comes, and takes it apart again."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from devhost.admin_api import AdminApi
+from devhost.app_loader import LoadedApp, load_app
+from devhost.banner import banner, differences
+from devhost.durable.client_binding import DurableClientUrls
+from devhost.durable.dispatcher import Dispatcher, utc_now
+from devhost.durable.episode import DurableFunctions
+from devhost.durable.management_api import ManagementApi
+from devhost.durable.task_hub import TaskHub
+from devhost.errors import AppLoadError, HostStartError
+from devhost.http_listener import HttpListener
+from devhost.invoker import Invoker
+from devhost.lock_file import hold_lock
+from devhost.queue_listener import QueueListener
+from devhost.queue_output import QueueOutput
+from devhost.queue_settings import QueueSettings, read_queue_settings
+from devhost.settings_files import HostJson, resolve_tokens
+from devhost.storage_connection import StorageConnections
+from devhost.timer_listener import TimerListener
+from devhost.timespan import parse_timespan
+
+logger = logging.getLogger("devhost")
+_GRACE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class HostOptions:
+    """What the command line says."""
+
+    script_root: Path
+    data_dir: Path
+    address: str
+    port: int
+    only: Sequence[str] = ()
+
+
+class Host:
+    """One running host over one app and one task hub."""
+
+    def __init__(self, options: HostOptions, host_json: HostJson) -> None:
+        self._options = options
+        self._hub_name = hub_name(host_json)
+        self._queues: QueueSettings = read_queue_settings(host_json)
+        self._route_prefix = str(host_json.get("extensions.http.routePrefix", "api"))
+        self._timeout = function_timeout(host_json)
+
+    async def run(self) -> None:
+        """Run until SIGINT or SIGTERM. Raises HostStartError."""
+        options = self._options
+        options.data_dir.mkdir(parents=True, exist_ok=True)
+        lock = hold_lock(options.data_dir / f"{self._hub_name}.lock")
+        hub = TaskHub(options.data_dir / f"{self._hub_name}.sqlite")
+        storage = StorageConnections()
+        try:
+            await self._serve(hub, storage)
+        finally:
+            await storage.close()
+            hub.close()
+            lock.close()
+
+    def _load(self) -> tuple[LoadedApp, list[str]]:
+        try:
+            app = load_app(self._options.script_root, self._options.only)
+        except AppLoadError as reason:
+            logger.error("The function app could not be loaded; no function runs. %s", reason)
+            return LoadedApp(), [str(reason).splitlines()[0]]
+        errors = [f"The '{name}' function is in error: {reason}" for name, reason in app.refused.items()]
+        for error in errors:
+            logger.error("%s", error)
+        return app, errors
+
+    async def _serve(self, hub: TaskHub, storage: StorageConnections) -> None:
+        options = self._options
+        app, errors = self._load()
+        urls = DurableClientUrls(self._hub_name, options.port)
+        invoker = Invoker(str(options.script_root), self._timeout)
+        invoker.inputs["durableClient"] = urls.client_datum
+        invoker.outputs["queue"] = QueueOutput(storage, self._queues.encoding).write
+        functions = DurableFunctions(
+            orchestrators={f.durable_name.lower(): f for f in app.of_type("orchestrationTrigger")},
+            activities={f.durable_name.lower(): f for f in app.of_type("activityTrigger")},
+        )
+        dispatcher = Dispatcher(hub, functions, invoker)
+        admin = AdminApi(app, invoker, errors=errors, prefix=self._route_prefix)
+        management = ManagementApi(hub, dispatcher, functions, urls)
+        http = HttpListener(
+            app.of_type("httpTrigger"),
+            invoker,
+            route_prefix=self._route_prefix,
+            apis=[management.handle, admin.handle],
+        )
+        listeners: list[QueueListener | TimerListener] = [
+            *(QueueListener(f, invoker, storage, self._queues) for f in app.of_type("queueTrigger")),
+            *(TimerListener(f, invoker, hub, utc_now) for f in app.of_type("timerTrigger")),
+        ]
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        try:
+            await http.start(options.address, options.port)
+        except OSError as error:
+            await http.stop()
+            raise HostStartError(
+                f"Port {options.port} is unavailable ({os.strerror(error.errno or 0)}). "
+                "Close the process using that port, or specify another port using --port [-p]."
+            ) from None
+        for line in [
+            *banner(app, port=options.port, route_prefix=self._route_prefix),
+            *differences(app, self._queues),
+        ]:
+            logger.info("%s", line)
+        dispatcher.start()
+        for listener in listeners:
+            listener.start()
+        logger.info("Host started; task hub '%s', data in %s", self._hub_name, options.data_dir)
+        await stop.wait()
+        logger.info("Stopping: no new work; what runs may end within %d seconds.", _GRACE_SECONDS)
+        # HTTP stays up while functions end, for they may be calling the management API.
+        await asyncio.gather(
+            dispatcher.stop(_GRACE_SECONDS),
+            admin.stop(_GRACE_SECONDS),
+            *(listener.stop(_GRACE_SECONDS) for listener in listeners),
+        )
+        await http.stop()
+        logger.info("Stopped.")
+
+
+def hub_name(host_json: HostJson) -> str:
+    """Name of the task hub. Raises HostStartError when it does not resolve or is no name."""
+    given = (
+        host_json.get("extensions.durableTask.hubName")
+        or os.environ.get("WEBSITE_SITE_NAME")
+        or "TestHubName"
+    )
+    try:
+        name = resolve_tokens(str(given))
+    except ValueError as error:
+        raise HostStartError(f"host.json: extensions.durableTask.hubName: {error}") from None
+    if not (name.isascii() and name.isalnum() and name[0].isalpha() and 3 <= len(name) <= 45):
+        raise HostStartError(
+            f"Task hub name '{name}' should contain only alphanumeric characters excluding '-', "
+            "start with a letter, and have a length between 3 and 45."
+        )
+    return name
+
+
+def function_timeout(host_json: HostJson) -> timedelta | None:
+    """Time limit of one invocation, or None for none. Raises HostStartError."""
+    text = str(host_json.get("functionTimeout", "00:30:00"))
+    if text == "-1":
+        return None
+    with suppress(ValueError):
+        limit = parse_timespan(text)
+        if limit >= timedelta(seconds=1):
+            return limit
+    raise HostStartError(
+        f"host.json: functionTimeout '{text}' must be a TimeSpan of at least one second, or -1."
+    )

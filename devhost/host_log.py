@@ -1,0 +1,23 @@
+"""The host's log: one time-stamped line a record on standard output, the app's records among its own."""
+
+import logging
+import sys
+from datetime import UTC, datetime
+
+
+class _Line(logging.Formatter):
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 (logging's name)
+        moment = datetime.fromtimestamp(record.created, UTC)
+        return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(record.msecs):03d}Z"
+
+
+def configure_log(*, verbose: bool) -> None:
+    """Send every record to standard output; `verbose` shows the libraries' own chatter too."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_Line("[%(asctime)s] %(message)s"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.DEBUG if verbose else logging.INFO)
+    if not verbose:
+        for chatty in ("azure.core", "azure.identity", "asyncio", "aiohttp.access", "urllib3"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -1,0 +1,58 @@
+"""What the worker hands to a function beside its bindings: Context, and Out parameters."""
+
+import threading
+import types
+from typing import Any
+
+import azure.functions as func
+
+
+class InvocationContext(func.Context):
+    """The `context` parameter of a function."""
+
+    def __init__(
+        self, invocation_id: str, function_name: str, directory: str, local: threading.local
+    ) -> None:
+        self._invocation_id = invocation_id
+        self._function_name = function_name
+        self._directory = directory
+        self._local = local
+        self._trace = types.SimpleNamespace(trace_parent="", trace_state="", attributes={})
+        self._retry = types.SimpleNamespace(retry_count=0, max_retry_count=0, exception=None)
+
+    @property
+    def invocation_id(self) -> str:
+        return self._invocation_id
+
+    @property
+    def function_name(self) -> str:
+        return self._function_name
+
+    @property
+    def function_directory(self) -> str:
+        return self._directory
+
+    @property
+    def thread_local_storage(self) -> Any:
+        return self._local
+
+    @property
+    def trace_context(self) -> Any:
+        return self._trace
+
+    @property
+    def retry_context(self) -> Any:
+        return self._retry
+
+
+class OutValue(func.Out[Any]):
+    """An output parameter; holds what the function sets last."""
+
+    def __init__(self) -> None:
+        self._value: Any = None
+
+    def set(self, val: Any) -> None:
+        self._value = val
+
+    def get(self) -> Any:
+        return self._value

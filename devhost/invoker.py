@@ -1,0 +1,211 @@
+"""Calls one function: decodes its inputs, runs it on the loop or in a thread, encodes what it gives."""
+
+import asyncio
+import functools
+import logging
+import os
+import threading
+import time
+import traceback
+import types
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from azure.functions.meta import Datum
+
+from devhost.function_binding import Binding, FunctionDefinition
+from devhost.function_signature import converter_of
+from devhost.invocation_context import InvocationContext, OutValue
+
+logger = logging.getLogger("devhost")
+
+_HOST_FRAMES = (str(Path(__file__).parent), "/concurrent/futures/", "/asyncio/")
+
+InputSource = Callable[[Binding], Datum]
+OutputWriter = Callable[[Binding, Datum], Awaitable[None]]
+
+
+class FunctionTimeout(Exception):
+    """The function ran longer than host.json's functionTimeout."""
+
+
+@dataclass(frozen=True, slots=True)
+class InvocationResult:
+    """Outcome of one call: `returned` when it succeeded, `error` when not."""
+
+    invocation_id: str
+    returned: Datum | None = None
+    error: BaseException | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        return self.error is None
+
+    @property
+    def error_text(self) -> str:
+        """`Type: message`, as the worker reports it."""
+        return f"{type(self.error).__name__}: {self.error}"
+
+    @property
+    def stack(self) -> str:
+        """Traceback of the user's code."""
+        return "".join(traceback.format_tb(self.error.__traceback__)) if self.error else ""
+
+
+def _user_frames(trace: types.TracebackType | None) -> types.TracebackType | None:
+    """The traceback without the host's own frames above the user's; whole when it has no others."""
+    frame = trace
+    while frame is not None and any(part in frame.tb_frame.f_code.co_filename for part in _HOST_FRAMES):
+        frame = frame.tb_next
+    return frame or trace
+
+
+class Invoker:
+    """Runs functions. `inputs` and `outputs` say per binding type where values come from and go to."""
+
+    def __init__(self, script_root: str, timeout: timedelta | None) -> None:
+        self._script_root = script_root
+        self._timeout = timeout.total_seconds() if timeout else None
+        self._local = threading.local()
+        count = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT", "")
+        self._pool = ThreadPoolExecutor(int(count) if count.isdigit() and int(count) else None, "function")
+        self.inputs: dict[str, InputSource] = {}
+        self.outputs: dict[str, OutputWriter] = {}
+
+    async def invoke(
+        self, function: FunctionDefinition, value: Datum, metadata: Mapping[str, Datum] | None = None
+    ) -> InvocationResult:
+        """Call `function` with its trigger's value. Never raises but when it is cancelled."""
+        invocation_id = str(uuid.uuid4())
+        logger.info("Executing 'Functions.%s' (Id=%s)", function.name, invocation_id)
+        started = time.monotonic()
+        try:
+            returned = await self._call(function, value, metadata or {}, invocation_id)
+        except asyncio.CancelledError:
+            logger.warning(
+                "Cancelled 'Functions.%s' (Id=%s): the host is stopping.", function.name, invocation_id
+            )
+            raise
+        except BaseException as error:  # a user's function may raise anything; the host must outlive it
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            error.__traceback__ = _user_frames(error.__traceback__)
+            self._log_end(function, invocation_id, started, error)
+            return InvocationResult(invocation_id, error=error)
+        self._log_end(function, invocation_id, started, None)
+        return InvocationResult(invocation_id, returned)
+
+    def _log_end(
+        self, function: FunctionDefinition, invocation_id: str, started: float, error: BaseException | None
+    ) -> None:
+        logger.log(
+            logging.ERROR if error else logging.INFO,
+            "Executed 'Functions.%s' (%s, Id=%s, Duration=%dms)",
+            function.name,
+            "Failed" if error else "Succeeded",
+            invocation_id,
+            (time.monotonic() - started) * 1000,
+            # An orchestrator's error carries its whole state; its cause is what the developer wants to see.
+            exc_info=(error.__cause__ or error) if error else None,
+        )
+
+    async def _call(
+        self, function: FunctionDefinition, value: Datum, metadata: Mapping[str, Datum], invocation_id: str
+    ) -> Datum | None:
+        arguments: dict[str, Any] = {}
+        outs: dict[str, OutValue] = {}
+        for binding in function.bindings:
+            if binding.name == "$return":
+                continue
+            if binding.name in function.signature.out_parameters:
+                arguments[binding.name] = outs[binding.name] = OutValue()
+                continue
+            datum = value if binding.is_trigger else self.inputs[binding.type](binding)
+            arguments[binding.name] = _decode(function.signature.converters[binding.name], datum, metadata)
+        if function.signature.wants_context:
+            directory = f"{self._script_root}/{function.name}"
+            arguments["context"] = InvocationContext(invocation_id, function.name, directory, self._local)
+        async with asyncio.timeout(self._timeout) as limit:
+            try:
+                result = await self._run(function, arguments, invocation_id)
+            except (TimeoutError, asyncio.CancelledError):
+                if limit.expired():
+                    raise FunctionTimeout(
+                        f"Timeout value of {timedelta(seconds=self._timeout or 0)} exceeded by function "
+                        f"'Functions.{function.name}' (Id: '{invocation_id}'). Initiating cancellation."
+                    ) from None
+                raise
+        return await self._deliver(function, result, outs)
+
+    async def _run(self, function: FunctionDefinition, arguments: dict[str, Any], invocation_id: str) -> Any:
+        if function.is_async:
+            self._local.invocation_id = invocation_id
+            return await function.user_function(**arguments)
+        call = functools.partial(self._run_in_thread, function, arguments, invocation_id)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+
+    def _run_in_thread(
+        self, function: FunctionDefinition, arguments: dict[str, Any], invocation_id: str
+    ) -> Any:
+        self._local.invocation_id = invocation_id
+        try:
+            return function.user_function(**arguments)
+        except StopIteration as error:
+            raise RuntimeError(f"StopIteration: {error}") from error  # a future cannot carry StopIteration
+
+    async def _deliver(
+        self, function: FunctionDefinition, result: Any, outs: Mapping[str, OutValue]
+    ) -> Datum | None:
+        signature = function.signature
+        if result is not None and signature.return_binding is None:
+            raise RuntimeError(
+                f"function '{function.name}' without a $return binding returned a non-None value"
+            )
+        for binding in function.bindings:
+            if binding.name in outs and outs[binding.name].get() is not None:
+                datum = _encode(
+                    signature.converters[binding.name],
+                    outs[binding.name].get(),
+                    signature.python_types[binding.name],
+                )
+                if binding.type == "http":
+                    return datum
+                await self.outputs[binding.type](binding, datum)
+        if signature.return_binding is None:
+            return None
+        explicit = next((binding for binding in function.bindings if binding.name == "$return"), None)
+        if result is None and explicit is not None:
+            return None
+        returned = _encode(signature.return_binding, result, signature.return_type)
+        if explicit is not None and explicit.type != "http":
+            await self.outputs[explicit.type](explicit, returned)
+        return returned
+
+
+def _decode(converter_name: str, datum: Datum, metadata: Mapping[str, Datum]) -> Any:
+    if converter_name == "generic":
+        if datum.type not in ("string", "bytes", "json", None):
+            raise NotImplementedError(
+                f"unexpected type of data received for the generic binding: {datum.type!r}"
+            )
+        return datum.value
+    converter = converter_of(converter_name)
+    return converter.decode(datum, trigger_metadata=metadata)
+
+
+def _encode(converter_name: str, value: Any, python_type: Any) -> Datum:
+    if converter_name == "generic":
+        if isinstance(value, str):
+            return Datum(value, "string")
+        if isinstance(value, bytes | bytearray):
+            return Datum(bytes(value), "bytes")
+        raise NotImplementedError(f"unable to encode outgoing value of type {type(value).__name__}")
+    converter = converter_of(converter_name)
+    encoded = converter.encode(value, expected_type=python_type)
+    assert isinstance(encoded, Datum)
+    return encoded

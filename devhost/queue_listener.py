@@ -1,0 +1,195 @@
+"""A queue trigger: polls one queue and runs its function for each message."""
+
+import asyncio
+import logging
+import random
+from datetime import timedelta
+
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
+from azure.storage.queue import QueueMessage
+from azure.storage.queue.aio import QueueClient
+
+from devhost.binding_rules import QUEUE_NAME
+from devhost.function_binding import FunctionDefinition
+from devhost.invoker import Invoker
+from devhost.queue_lease import QueueLease
+from devhost.queue_message import UndecodableMessage, decode_text, message_datum, queue_metadata
+from devhost.queue_settings import QueueSettings
+from devhost.storage_connection import StorageConnections
+
+logger = logging.getLogger("devhost")
+_SHORTEST_POLL = timedelta(milliseconds=100)
+
+
+class PollDelay:
+    """Randomised exponential back-off between polls that found nothing."""
+
+    def __init__(self, longest: timedelta) -> None:
+        self._longest = longest
+        self._empty_polls = 0
+
+    def reset(self) -> None:
+        """A message came."""
+        self._empty_polls = 0
+
+    def next(self) -> timedelta:
+        """How long to wait after one more empty poll."""
+        self._empty_polls += 1
+        if self._empty_polls == 1:
+            return min(_SHORTEST_POLL, self._longest)
+        factor = random.uniform(0.8, 1.2)  # noqa: S311 (spreads load; hides nothing)
+        grown = _SHORTEST_POLL * (1 + factor * 2.0 ** min(self._empty_polls - 1, 30))
+        return min(grown, self._longest)
+
+
+class QueueListener:
+    """Polls until it is stopped; what has begun then may end."""
+
+    def __init__(
+        self,
+        function: FunctionDefinition,
+        invoker: Invoker,
+        storage: StorageConnections,
+        settings: QueueSettings,
+    ) -> None:
+        self._function, self._invoker, self._settings = function, invoker, settings
+        self._queue_name = str(function.trigger.properties["queueName"])
+        connection = str(function.trigger.properties.get("connection") or "")
+        self._queue: QueueClient = storage.queue(connection, self._queue_name)
+        poison_name = f"{self._queue_name}-poison"
+        has_poison = not self._queue_name.endswith("-poison") and QUEUE_NAME.match(poison_name)
+        self._poison: QueueClient | None = storage.queue(connection, poison_name) if has_poison else None
+        self._is_binary = function.trigger.properties.get("dataType") == "BINARY"
+        self._delay = PollDelay(settings.max_polling_interval)
+        self._running: set[asyncio.Task[None]] = set()
+        self._polling: asyncio.Task[None] | None = None
+        self._trouble = ""
+
+    def start(self) -> None:
+        """Begin to poll."""
+        self._polling = asyncio.get_running_loop().create_task(self._poll())
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Poll no more; wait for running messages, then leave them to their leases."""
+        if self._polling is not None:
+            self._polling.cancel()
+            await asyncio.gather(self._polling, return_exceptions=True)
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=grace_seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _poll(self) -> None:
+        while True:
+            messages: list[QueueMessage] = []
+            try:
+                messages = await self._receive()
+                self._note_trouble("")
+            except ResourceNotFoundError:
+                self._note_trouble("")  # the trigger does not create its queue; it waits for it
+            except AzureError as error:
+                self._note_trouble(type(error).__name__)
+            except Exception:  # the host's own loop: it must outlive whatever the storage client raises
+                logger.exception("Polling the queue '%s' failed", self._queue_name)
+            if not messages:
+                await asyncio.sleep(self._delay.next().total_seconds())
+                continue
+            self._delay.reset()
+            for message in messages:
+                task = asyncio.get_running_loop().create_task(self._process(message))
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
+            while len(self._running) > self._settings.new_batch_threshold:
+                await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _receive(self) -> list[QueueMessage]:
+        # Shielded: a receive that is cancelled under way would leave its messages invisible for a whole lease.
+        pages = self._queue.receive_messages(
+            messages_per_page=self._settings.batch_size,
+            visibility_timeout=int(self._settings.lease.total_seconds()),
+        ).by_page()
+        try:
+            page = await anext(pages)
+        except StopAsyncIteration:
+            return []
+        return [message async for message in page]
+
+    def _note_trouble(self, trouble: str) -> None:
+        if trouble and not self._trouble:
+            logger.warning("The queue '%s' cannot be reached (%s); trying on.", self._queue_name, trouble)
+        if self._trouble and not trouble:
+            logger.info("The queue '%s' can be reached again.", self._queue_name)
+        self._trouble = trouble
+
+    async def _process(self, message: QueueMessage) -> None:
+        lease = QueueLease(self._queue, message, self._settings.lease)
+        try:
+            await self._run(lease)
+        except asyncio.CancelledError:
+            raise
+        except AzureError as error:
+            logger.warning(
+                "Queue message %s of '%s' could not be settled (%s); it will come again.",
+                message.id,
+                self._queue_name,
+                type(error).__name__,
+            )
+        except Exception:  # the host's own loop: one message's trouble must not stop the others
+            logger.exception("Queue message %s of '%s' failed in the host", message.id, self._queue_name)
+        finally:
+            await lease.drop()
+
+    async def _run(self, lease: QueueLease) -> None:
+        message, settings = lease.message, self._settings
+        count = message.dequeue_count or 1
+        if count > settings.max_dequeue_count:
+            await self._to_poison(lease)
+            return
+        try:
+            content = decode_text(message.content, settings.encoding)
+        except UndecodableMessage as error:
+            logger.error("Queue message %s of '%s': %s", message.id, self._queue_name, error)
+            await self._to_poison(lease)
+            return
+        metadata = queue_metadata(
+            message_id=message.id,
+            pop_receipt=message.pop_receipt or "",
+            dequeue_count=count,
+            inserted=message.inserted_on,
+            expires=message.expires_on,
+            next_visible=message.next_visible_on,
+        )
+        result = await self._invoker.invoke(
+            self._function, message_datum(content, is_binary=self._is_binary), metadata
+        )
+        if result.succeeded:
+            await lease.delete()
+        elif count >= settings.max_dequeue_count:
+            await self._to_poison(lease)
+        else:
+            await lease.give_back(settings.visibility_timeout)
+
+    async def _to_poison(self, lease: QueueLease) -> None:
+        if self._poison is None:
+            return  # there is no poison queue for this name; the message stays invisible, as on the real host
+        logger.warning(
+            "Message has reached MaxDequeueCount of %d or is unreadable. Moving message %s to queue '%s'.",
+            self._settings.max_dequeue_count,
+            lease.message.id,
+            self._poison.queue_name,
+        )
+        try:
+            await self._poison.send_message(lease.message.content)
+        except ResourceNotFoundError:
+            await create_queue(self._poison)
+            await self._poison.send_message(lease.message.content)
+        await lease.delete()
+
+
+async def create_queue(queue: QueueClient) -> None:
+    """Create a queue that may have come into being meanwhile. Raises AzureError."""
+    try:
+        await queue.create_queue()
+    except ResourceExistsError:
+        return

@@ -1,0 +1,47 @@
+"""Queue output bindings: one storage message an element."""
+
+import json
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.functions.meta import Datum
+
+from devhost.function_binding import Binding
+from devhost.queue_listener import create_queue
+from devhost.queue_message import encode_text
+from devhost.storage_connection import StorageConnections
+
+
+class QueueOutput:
+    """Sends what a function put out; creates the queue when it is missing."""
+
+    def __init__(self, storage: StorageConnections, encoding: str) -> None:
+        self._storage, self._encoding = storage, encoding
+
+    async def write(self, binding: Binding, datum: Datum) -> None:
+        """Send one value. Raises AzureError, which fails the invocation."""
+        queue = self._storage.queue(
+            str(binding.properties.get("connection") or ""), str(binding.properties["queueName"])
+        )
+        for content in message_contents(datum):
+            text = encode_text(content, self._encoding)
+            try:
+                await queue.send_message(text)
+            except ResourceNotFoundError:
+                await create_queue(queue)
+                await queue.send_message(text)
+
+
+def message_contents(datum: Datum) -> list[bytes]:
+    """Contents of the messages in one encoded value: a JSON list gives one an element."""
+    if datum.type == "bytes":
+        return [bytes(datum.value)]
+    if datum.type == "json":
+        value = json.loads(datum.value)
+        elements = value if isinstance(value, list) else [value]
+        return [_content(element) for element in elements]
+    return [str(datum.value).encode()]
+
+
+def _content(element: object) -> bytes:
+    text = element if isinstance(element, str) else json.dumps(element, ensure_ascii=False)
+    return text.encode()
