@@ -1,0 +1,195 @@
+"""The Connector port: recorded in memory, and as the REST API on a local server."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from adapters.connector_client import BotConnectorClient
+from adapters.credentials import NoCredentials
+from adapters.in_memory import RecordingConnector
+from agent.ports import (
+    ChannelBusy,
+    ChannelRefused,
+    Connector,
+    ConversationGone,
+    DeliveryAmbiguous,
+)
+from tests.contract.connector_server import ConnectorServer, connector_server
+
+HELLO = {"type": "message", "text": "Hello ä"}
+CHAT = "a:chat/with?odd#signs"
+
+
+class OneToken:
+    async def token(self) -> str | None:
+        return "the-token"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ConnectorServer]:
+    async with connector_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[BotConnectorClient]:
+    client = BotConnectorClient(OneToken())
+    yield client
+    await client.close()
+
+
+class TestContract:
+    """What both do."""
+
+    @pytest.fixture(params=["in_memory", "http"])
+    def connector(self, request: pytest.FixtureRequest) -> Connector:
+        if request.param == "in_memory":
+            return RecordingConnector()
+        connector: Connector = request.getfixturevalue("client")
+        return connector
+
+    async def test_each_activity_that_is_sent_has_an_id_of_its_own(
+        self, connector: Connector, server: ConnectorServer
+    ) -> None:
+        sent = [await connector.send(HELLO, service_url=server.url, conversation_id=CHAT) for _ in range(2)]
+        assert all(sent)
+        assert sent[0] != sent[1]
+
+    async def test_a_created_conversation_has_an_id(
+        self, connector: Connector, server: ConnectorServer
+    ) -> None:
+        assert await connector.create_conversation({"members": []}, service_url=server.url)
+
+    async def test_what_was_sent_is_replaced_and_taken_back(
+        self, connector: Connector, server: ConnectorServer
+    ) -> None:
+        sent_id = await connector.send(HELLO, service_url=server.url, conversation_id=CHAT)
+        assert sent_id
+        await connector.update(HELLO, service_url=server.url, conversation_id=CHAT, activity_id=sent_id)
+        await connector.delete(service_url=server.url, conversation_id=CHAT, activity_id=sent_id)
+
+
+QUOTED = "a:chat%2Fwith%3Fodd%23signs"
+
+
+async def test_the_requests_are_those_of_the_bot_connector(
+    client: BotConnectorClient, server: ConnectorServer
+) -> None:
+    await client.send(HELLO, service_url=server.url, conversation_id=CHAT)
+    await client.send(HELLO, service_url=server.url, conversation_id=CHAT, reply_to_id="in/1")
+    await client.update(HELLO, service_url=server.url, conversation_id=CHAT, activity_id="1")
+    await client.delete(service_url=server.url, conversation_id=CHAT, activity_id="1")
+    await client.create_conversation({"members": [{"id": "u"}]}, service_url=server.url.rstrip("/"))
+    in_chat = f"/teams/v3/conversations/{QUOTED}/activities"
+    assert server.calls == [
+        ("POST", in_chat, "Bearer the-token", HELLO),
+        ("POST", f"{in_chat}/in%2F1", "Bearer the-token", HELLO),
+        ("PUT", f"{in_chat}/1", "Bearer the-token", HELLO),
+        ("DELETE", f"{in_chat}/1", "Bearer the-token", None),
+        ("POST", "/teams/v3/conversations", "Bearer the-token", {"members": [{"id": "u"}]}),
+    ]
+
+
+async def test_without_credentials_no_token_is_sent(server: ConnectorServer) -> None:
+    client = BotConnectorClient(NoCredentials())
+    await client.send(HELLO, service_url=server.url, conversation_id=CHAT)
+    await client.close()
+    assert server.calls[0][2] is None
+
+
+async def test_an_empty_202_is_a_success_without_an_id(
+    client: BotConnectorClient, server: ConnectorServer
+) -> None:
+    server.answers.append(web.Response(status=202))
+    assert await client.send(HELLO, service_url=server.url, conversation_id=CHAT) is None
+
+
+def error(status: int, code: Any, message: str = "", **headers: str) -> web.Response:
+    body = {"error": {"code": code, "message": message}}
+    return web.json_response(body, status=status, headers=headers)
+
+
+NESTED = json.dumps({"subCode": "MessageWritesBlocked", "errorCode": 209})
+NUMBERED = json.dumps({"errorCode": 209, "message": "blocked"})
+
+
+@pytest.mark.parametrize(
+    ("answer", "means"),
+    [
+        (error(403, "BotNotInConversationRoster"), ConversationGone),
+        (error(403, "ConversationBlockedByUser"), ConversationGone),
+        (error(403, "Forbidden", NESTED), ConversationGone),
+        (error(403, "Forbidden", NUMBERED), ConversationGone),
+        (error(404, "ConversationNotFound"), ConversationGone),
+        (error(403, "NotEnoughPermissions"), ChannelRefused),
+        (error(404, "ActivityNotFoundInConversation"), ChannelRefused),
+        (error(400, "BadSyntax"), ChannelRefused),
+        (error(401, "Unauthorized"), ChannelRefused),
+        (error(413, "MessageSizeTooBig"), ChannelRefused),
+        (error(412, "PreconditionFailed"), ChannelBusy),
+        (error(429, "TooManyRequests"), ChannelBusy),
+        (error(500, "ServiceError"), DeliveryAmbiguous),
+        (error(502, "BadGateway"), DeliveryAmbiguous),
+        (web.Response(status=503, text="<html>"), DeliveryAmbiguous),
+        (web.Response(status=400, text="<html>"), ChannelRefused),
+        (web.Response(status=302, headers={"Location": "http://127.0.0.1:9/"}), ChannelRefused),
+    ],
+)
+async def test_each_error_means_what_the_caller_is_to_do(
+    client: BotConnectorClient, server: ConnectorServer, answer: web.Response, means: type[Exception]
+) -> None:
+    server.answers.append(answer)
+    with pytest.raises(means, match=str(answer.status)) as caught:
+        await client.send(HELLO, service_url=server.url, conversation_id=CHAT)
+    assert type(caught.value) is means
+    assert "Hello" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("given", "seconds"), [("7", 7), ("0.5", 0.5), ("soon", 5), ("-3", 0)])
+async def test_a_busy_channel_says_how_long_to_wait(
+    client: BotConnectorClient, server: ConnectorServer, given: str, seconds: float
+) -> None:
+    server.answers.append(error(429, "TooManyRequests", **{"Retry-After": given}))
+    with pytest.raises(ChannelBusy) as caught:
+        await client.send(HELLO, service_url=server.url, conversation_id=CHAT)
+    assert caught.value.retry_after == timedelta(seconds=seconds)
+
+
+async def test_a_channel_that_cannot_be_reached_is_busy_for_nothing_was_sent(
+    client: BotConnectorClient, unused_tcp_port: int
+) -> None:
+    with pytest.raises(ChannelBusy):
+        await client.send(HELLO, service_url=f"http://127.0.0.1:{unused_tcp_port}/", conversation_id=CHAT)
+
+
+async def test_a_connection_that_is_cut_leaves_it_open_what_became_of_the_message(
+    client: BotConnectorClient, cutting_port: int
+) -> None:
+    with pytest.raises(DeliveryAmbiguous):
+        await client.send(HELLO, service_url=f"http://127.0.0.1:{cutting_port}/", conversation_id=CHAT)
+
+
+@pytest.fixture
+async def cutting_port() -> AsyncIterator[int]:
+    """A server that reads the request and cuts the connection."""
+
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(cut, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def test_a_creation_that_tells_no_id_is_refused(
+    client: BotConnectorClient, server: ConnectorServer
+) -> None:
+    server.answers.append(web.json_response({}, status=201))
+    with pytest.raises(ChannelRefused, match="no id"):
+        await client.create_conversation({}, service_url=server.url)
