@@ -32,19 +32,20 @@ class AdminApi:
         parts = raw_path.strip("/").split("/")
         if parts[0].lower() != "admin":
             return None
+        answer = web.Response(status=404)
         match (request.method, [part.lower() for part in parts[1:]]):
             case ("GET" | "POST", ["host", "ping"]):
-                return web.Response()
+                answer = web.Response()
             case ("GET", ["host", "status"]):
-                return web.json_response(self._status())
+                answer = web.json_response(self._status())
             case ("GET", ["functions"]):
                 views = [self._view(function, request) for function in self._app.functions]
-                return web.json_response(views)
+                answer = web.json_response(views)
             case ("GET", ["functions", name]) if name in self._by_name:
-                return web.json_response(self._view(self._by_name[name], request))
+                answer = web.json_response(self._view(self._by_name[name], request))
             case ("POST", ["functions", name]) if name in self._by_name:
-                return await self._run(self._by_name[name], request)
-        return web.Response(status=404)
+                answer = await self._run(self._by_name[name], request)
+        return answer
 
     async def stop(self, grace_seconds: float) -> None:
         """Wait for the runs that were begun by hand, then cancel them."""

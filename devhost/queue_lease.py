@@ -30,7 +30,7 @@ class QueueLease:
             except HttpResponseError as error:
                 if error.status_code is not None and error.status_code < 500:
                     logger.warning(
-                        "The lease of queue message %s is lost: %s", self.message.id, error.error_code
+                        "The lease of queue message %s is lost (%s)", self.message.id, error.status_code
                     )
                     return
                 wait = min(max(wait / 2, _SHORTEST_WAIT), self._lease / 4)
@@ -40,11 +40,11 @@ class QueueLease:
                 )
                 wait = min(max(wait / 2, _SHORTEST_WAIT), self._lease / 4)
 
-    async def _set_visibility(self, timeout: timedelta) -> None:
+    async def _set_visibility(self, span: timedelta) -> None:
         updated = await self._queue.update_message(
             self.message.id,
             self._pop_receipt,
-            visibility_timeout=int(timeout.total_seconds()),
+            visibility_timeout=int(span.total_seconds()),
             content=self.message.content,
         )
         self._pop_receipt = updated.pop_receipt or self._pop_receipt

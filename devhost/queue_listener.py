@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from contextlib import suppress
 from datetime import timedelta
 
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
@@ -63,6 +64,7 @@ class QueueListener:
         self._delay = PollDelay(settings.max_polling_interval)
         self._running: set[asyncio.Task[None]] = set()
         self._polling: asyncio.Task[None] | None = None
+        self._is_stopping = asyncio.Event()
         self._trouble = ""
 
     def start(self) -> None:
@@ -71,7 +73,10 @@ class QueueListener:
 
     async def stop(self, grace_seconds: float) -> None:
         """Poll no more; wait for running messages, then leave them to their leases."""
+        self._is_stopping.set()
         if self._polling is not None:
+            # A request under way is waited for: its messages would otherwise be hidden for a whole lease.
+            await asyncio.wait([self._polling], timeout=grace_seconds)
             self._polling.cancel()
             await asyncio.gather(self._polling, return_exceptions=True)
         if self._running:
@@ -81,7 +86,7 @@ class QueueListener:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def _poll(self) -> None:
-        while True:
+        while not self._is_stopping.is_set():
             messages: list[QueueMessage] = []
             try:
                 messages = await self._receive()
@@ -93,18 +98,22 @@ class QueueListener:
             except Exception:  # the host's own loop: it must outlive whatever the storage client raises
                 logger.exception("Polling the queue '%s' failed", self._queue_name)
             if not messages:
-                await asyncio.sleep(self._delay.next().total_seconds())
+                await self._pause(self._delay.next())
                 continue
             self._delay.reset()
             for message in messages:
                 task = asyncio.get_running_loop().create_task(self._process(message))
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)
-            while len(self._running) > self._settings.new_batch_threshold:
-                await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+            while len(self._running) > self._settings.new_batch_threshold and not self._is_stopping.is_set():
+                await asyncio.wait(self._running, timeout=1, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _pause(self, span: timedelta) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(span.total_seconds()):
+                await self._is_stopping.wait()
 
     async def _receive(self) -> list[QueueMessage]:
-        # Shielded: a receive that is cancelled under way would leave its messages invisible for a whole lease.
         pages = self._queue.receive_messages(
             messages_per_page=self._settings.batch_size,
             visibility_timeout=int(self._settings.lease.total_seconds()),
@@ -125,9 +134,10 @@ class QueueListener:
     async def _process(self, message: QueueMessage) -> None:
         lease = QueueLease(self._queue, message, self._settings.lease)
         try:
-            await self._run(lease)
-        except asyncio.CancelledError:
-            raise
+            if self._is_stopping.is_set():
+                await lease.give_back(timedelta(0))
+            else:
+                await self._run(lease)
         except AzureError as error:
             logger.warning(
                 "Queue message %s of '%s' could not be settled (%s); it will come again.",

@@ -33,8 +33,8 @@ def parse_schedule(text: str) -> Schedule:
         if length > timedelta(0):
             return Interval(length)
         raise ValueError(
-            f"The schedule expression '{text}' was not recognized as a valid cron expression or timespan string."
-            f" ({reason})"
+            f"The schedule expression '{text}' was not recognized as a valid cron expression "
+            f"or timespan string. ({reason})"
         ) from None
 
 

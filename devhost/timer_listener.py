@@ -102,7 +102,7 @@ class TimerListener:
             await self.run(is_past_due=False)
 
     def take_up(self) -> bool:
-        """Read the stored status, or write a first one. Says whether a run was missed while the host was away."""
+        """Read the stored status, or write a first one. True when a run was missed meanwhile."""
         now = self._clock()
         stored = self._hub.timer_trigger_status(self._function.name) if self._is_monitored else None
         if stored is None:

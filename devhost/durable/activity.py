@@ -6,7 +6,7 @@ from datetime import datetime
 from azure.functions.meta import Datum
 
 from devhost.durable.history import Event, EventType, event
-from devhost.durable.task_hub import ActivityWork
+from devhost.durable.records import ActivityWork
 from devhost.function_binding import FunctionDefinition
 from devhost.invoker import InvocationResult
 
@@ -69,6 +69,6 @@ def unknown_activity_text(work: ActivityWork, activities: dict[str, FunctionDefi
     """Why an activity that was scheduled by an earlier version of the app cannot run."""
     known = ", ".join(f"'{function.durable_name}'" for function in activities.values())
     return (
-        f"ArgumentException: The function '{work.name}' doesn't exist, is disabled, or is not an activity function. "
-        f"Additional info: The following are the known activity functions: {known}."
+        f"ArgumentException: The function '{work.name}' doesn't exist, is disabled, or is not an activity "
+        f"function. Additional info: The following are the known activity functions: {known}."
     )

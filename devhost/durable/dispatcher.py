@@ -11,7 +11,8 @@ from typing import Any
 from devhost.durable.activity import activity_value, completed_event, failed_event, unknown_activity_text
 from devhost.durable.episode import DurableFunctions, EpisodeAbandoned, run_episode
 from devhost.durable.history import EventType, event, parse_utc
-from devhost.durable.task_hub import ActivityWork, TaskHub
+from devhost.durable.records import ActivityWork
+from devhost.durable.task_hub import TaskHub
 from devhost.invoker import Invoker
 
 logger = logging.getLogger("devhost")

@@ -12,8 +12,8 @@ from azure.functions.meta import Datum
 
 from devhost.durable.history import Event, EventType, Status, event, execution_started, parse_utc
 from devhost.durable.orchestrator_reply import OrchestratorCrash, OrchestratorReply, read_reply
+from devhost.durable.records import Episode, EpisodeChange
 from devhost.durable.replay import Decision, OrchestrationFault, ReplayOutcome, replay
-from devhost.durable.task_hub import Episode, EpisodeChange
 from devhost.function_binding import FunctionDefinition
 from devhost.invoker import FunctionTimeout, InvocationResult, Invoker
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from devhost.durable.history import Status, parse_utc, utc_text
-from devhost.durable.task_hub import Instance
+from devhost.durable.records import Instance
 
 _STATUS_BY_TEXT = {status.text.lower(): status for status in Status}
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from devhost.durable.episode import json_token
 from devhost.durable.history import Event, EventType, Status
-from devhost.durable.task_hub import Instance
+from devhost.durable.records import Instance
 
 _TEXT_NAMES = {kind: "".join(part.capitalize() for part in kind.name.split("_")) for kind in EventType}
 
@@ -32,7 +32,7 @@ def history_view(history: list[str], *, show_output: bool) -> list[dict[str, Any
         for item in events
         if item["EventType"] in (EventType.TASK_SCHEDULED, EventType.TIMER_CREATED)
     }
-    answered = {item.get("TaskScheduledId", item.get("TimerId")) for item in events}
+    answered = {_origin_id(item) for item in events}
     shown: list[dict[str, Any]] = []
     for item in events:
         kind = EventType(item["EventType"])
@@ -48,7 +48,7 @@ def _shown_event(
     kind: EventType, item: Event, scheduled: dict[int, Event], show_output: bool
 ) -> dict[str, Any]:
     view: dict[str, Any] = {"EventType": _TEXT_NAMES[kind], "Timestamp": item["Timestamp"]}
-    origin = scheduled.get(int(item.get("TaskScheduledId", item.get("TimerId", -1))))
+    origin = scheduled.get(_origin_id(item))
     if origin is not None:
         view["ScheduledTime"] = origin["Timestamp"]
         if "Name" in origin:
@@ -69,3 +69,11 @@ def _shown_event(
     ):
         view["Input"] = json_token(item.get("Input"))
     return view
+
+
+def _origin_id(item: Event) -> int:
+    """Id of the task or timer that an event answers; -1 for none."""
+    for member in ("TaskScheduledId", "TimerId"):
+        if member in item:
+            return int(item[member])
+    return -1

@@ -15,7 +15,8 @@ from devhost.durable.episode import DurableFunctions
 from devhost.durable.history import EventType, event, execution_started
 from devhost.durable.instance_filter import InstanceFilter
 from devhost.durable.instance_view import history_view, instance_view
-from devhost.durable.task_hub import Instance, InstanceActive, TaskHub
+from devhost.durable.records import Instance, InstanceActive
+from devhost.durable.task_hub import TaskHub
 
 _FORBIDDEN_IN_ID = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
 _NOT_YET = ("rewind", "suspend", "resume", "restart")
@@ -38,26 +39,25 @@ class ManagementApi:
         return None
 
     async def _route(self, request: web.Request, parts: list[str]) -> web.Response:
-        method, area, rest = request.method, parts[0].lower(), parts[1:]
-        if area == "orchestrators" and method == "POST" and len(rest) in (1, 2):
-            return await self._start(request, *rest)
-        if area == "entities":
-            return _not_implemented("Entities")
-        if area != "instances":
-            return web.Response(status=404)
-        if not rest:
-            handlers: Mapping[str, Callable[[web.Request], web.Response]] = {
-                "GET": self._list,
-                "DELETE": self._purge_many,
-            }
-            return handlers[method](request) if method in handlers else web.Response(status=404)
-        if len(rest) == 1 and method == "GET":
-            return self._status(request, rest[0])
-        if len(rest) == 1 and method == "DELETE":
-            return self._purge_one(rest[0])
-        if method == "POST" and len(rest) >= 2:
-            return await self._post(request, rest[0], rest[1].lower(), rest[2:])
-        return web.Response(status=404)
+        answer = web.Response(status=404)
+        match (request.method, parts[0].lower(), [part for part in parts[1:] if part]):
+            case ("POST", "orchestrators", [name]):
+                answer = await self._start(request, name)
+            case ("POST", "orchestrators", [name, instance_id]):
+                answer = await self._start(request, name, instance_id)
+            case (_, "entities", _):
+                answer = _not_implemented("Entities")
+            case ("GET", "instances", []):
+                answer = self._list(request)
+            case ("DELETE", "instances", []):
+                answer = self._purge_many(request)
+            case ("GET", "instances", [instance_id]):
+                answer = self._status(request, instance_id)
+            case ("DELETE", "instances", [instance_id]):
+                answer = self._purge_one(instance_id)
+            case ("POST", "instances", [instance_id, operation, *rest]):
+                answer = await self._post(request, instance_id, operation.lower(), rest)
+        return answer
 
     async def _post(
         self, request: web.Request, instance_id: str, operation: str, rest: list[str]

@@ -5,15 +5,16 @@ With the write-ahead log and synchronous=NORMAL a killed process loses nothing; 
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from devhost.durable.history import Event, Status, utc_text
+from devhost.durable.records import ActivityWork, Episode, EpisodeChange, Instance, InstanceActive
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS instances (
@@ -36,66 +37,6 @@ CREATE INDEX IF NOT EXISTS timers_by_time ON timers (fire_at);
 CREATE TABLE IF NOT EXISTS timer_triggers (function TEXT PRIMARY KEY, status TEXT NOT NULL) WITHOUT ROWID;
 """
 _INSTANCE_COLUMNS = "instance_id, execution_id, name, status, input, output, custom_status, created, updated"
-
-
-class InstanceActive(Exception):
-    """An instance with this id exists and has not ended; `status` is where it stands."""
-
-    def __init__(self, status: Status) -> None:
-        super().__init__(status.text)
-        self.status = status
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """One orchestration instance. Texts are JSON texts; moments are UTC texts."""
-
-    instance_id: str
-    execution_id: str
-    name: str
-    status: Status
-    input_text: str | None
-    output: str | None
-    custom_status: str | None
-    created: str
-    updated: str
-
-
-@dataclass(frozen=True, slots=True)
-class Episode:
-    """An instance with its stored history and the messages that wait for it."""
-
-    instance: Instance
-    past: list[str]
-    messages: list[Event]
-    last_message_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class ActivityWork:
-    """An activity that has no result yet."""
-
-    activity_id: int
-    instance_id: str
-    execution_id: str
-    task_id: int
-    name: str
-    input_text: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class EpisodeChange:
-    """All that one episode changes. `history` replaces the old one when `starts_over` is set."""
-
-    history: Sequence[Event]
-    status: Status
-    custom_status: str | None
-    updated: datetime
-    output: str | None = None
-    activities: Sequence[tuple[int, str, str | None]] = ()
-    timers: Sequence[tuple[int, datetime]] = ()
-    starts_over: tuple[str, str | None] | None = None  # new execution id and its input
-    messages: Sequence[Event] = ()  # for the new execution
 
 
 class TaskHub:
@@ -321,8 +262,9 @@ class TaskHub:
             )
 
 
-def _instance(row: tuple[str, str, str, int, str | None, str | None, str | None, str, str]) -> Instance:
-    return Instance(*row[:3], Status(row[3]), *row[4:])
+def _instance(row: Any) -> Instance:
+    instance_id, execution_id, name, status, *texts = row
+    return Instance(instance_id, execution_id, name, Status(status), *texts)
 
 
 def _text(event: Event) -> str:
