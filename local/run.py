@@ -17,11 +17,11 @@ FOLLOW_SECONDS = 0.2
 
 
 class LogFollower:
-    """Copies what is appended to a log file to the terminal."""
+    """Copies what is appended to a log file from now on to the terminal."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen = 0
+        self._seen = path.stat().st_size
 
     def copy_news(self) -> None:
         with self._path.open("rb") as log:

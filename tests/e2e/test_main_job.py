@@ -23,7 +23,7 @@ async def test_installing_the_agent_brings_one_welcome_card(
     await playground.install()
     await playground.say("what can you do?")
     await playground.wait_for("order a laptop", seconds=10, since=1)
-    assert playground.count("Here is what I can do") == 1
+    assert playground.count("Hello! Here is what I can do") == 1
 
 
 async def test_an_order_is_acknowledged_then_placed_then_delivered(

@@ -3,10 +3,12 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from azure.data.tables import TableClient
+from azure.core.exceptions import ResourceNotFoundError
+from azure.data.tables import TableClient, TableEntity
 
 from local.playground_driver import PlaygroundDriver
 from local.send import put_on_queue
@@ -28,9 +30,11 @@ def stack(run_stack: RunStack) -> Iterator[Stack]:
 async def ledger_row(stack: Stack, matches: Callable[[Row], bool]) -> Row:
     """The first row of the ledger that ``matches``, as soon as there is one."""
     deadline = time.monotonic() + LEDGER_SECONDS
+    rows: list[TableEntity] = []
     with TableClient.from_connection_string(stack.connection_string, "deliveries") as ledger:
         while time.monotonic() < deadline:
-            rows = await asyncio.to_thread(lambda: list(ledger.list_entities()))
+            with suppress(ResourceNotFoundError):  # the app makes the table at its first use
+                rows = await asyncio.to_thread(lambda: list(ledger.list_entities()))
             if found := next(filter(matches, rows), None):
                 return found
             await asyncio.sleep(0.2)
