@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from local.functions_host import ROOT
-from local.ports import Ports
+from local.ports import Ports, answers
 from local.processes import StackError
 
 
@@ -48,7 +48,11 @@ def _run(chosen: argparse.Namespace) -> int:
 def _demo() -> int:
     from local.demo import demo  # noqa: PLC0415
 
-    return asyncio.run(demo())
+    try:
+        return asyncio.run(demo())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("\nStopped before the end.", file=sys.stderr)
+        return 1
 
 
 def _send(chosen: argparse.Namespace) -> int:
@@ -56,11 +60,13 @@ def _send(chosen: argparse.Namespace) -> int:
     from local.send import send  # noqa: PLC0415
     from local.settings_file import SETTINGS_FILE, values_of  # noqa: PLC0415
 
-    delivery_id = send(
-        chosen.text,
-        connection_string=connection_string(Ports.from_environment()),
-        settings=values_of(SETTINGS_FILE),
-    )
+    ports = Ports.from_environment()
+    settings = values_of(SETTINGS_FILE)
+    if not answers(ports.azurite_queue_port):
+        raise StackError(
+            f"No queue on port {ports.azurite_queue_port}: start the stack first, with `make run`"
+        )
+    delivery_id = send(chosen.text, connection_string=connection_string(ports), settings=settings)
     print(f"On the queue, delivery {delivery_id}.")
     return 0
 
