@@ -4,6 +4,7 @@ Imports cost cold start (botbuilder 300 ms, the storage SDKs 200): a step of an 
 neither does not pay for them. That is why the imports stand inside the properties.
 """
 
+import logging
 from datetime import timedelta
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
@@ -33,6 +34,8 @@ def services() -> Services:
 
     Called in triggers/ and activities/ only.
     """
+    # The storage SDKs log every request and its headers as information, which is paid for line by line.
+    logging.getLogger("azure.core").setLevel(logging.WARNING)
     return AzureServices(read_settings())
 
 

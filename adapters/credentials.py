@@ -1,17 +1,18 @@
 """Our own tokens for the Bot Connector: client credentials through msal."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import msal
+import requests
+
+from agent.ports import ChannelBusy, TokenRefused
 
 SCOPE = "https://api.botframework.com/.default"
 AUTHORITY = "https://login.microsoftonline.com"
 MULTI_TENANT = "botframework.com"
-
-
-class TokenRefused(Exception):
-    """Entra gave no token: the app id, its password or its tenant are wrong. The message holds no secret."""
+RETRY_AFTER = timedelta(seconds=5)
 
 
 class MsalCredentials:
@@ -30,9 +31,12 @@ class MsalCredentials:
         self._one_at_a_time = asyncio.Lock()
 
     async def token(self) -> str | None:
-        """A bearer token. Raises TokenRefused."""
+        """A bearer token. Raises TokenRefused when Entra gives none, ChannelBusy when it is not reached."""
         async with self._one_at_a_time:  # msal blocks, and asks once for all who wait
-            answer = await asyncio.to_thread(self._acquire)
+            try:
+                answer = await asyncio.to_thread(self._acquire)
+            except requests.RequestException as error:
+                raise ChannelBusy("Entra cannot be reached", retry_after=RETRY_AFTER) from error
         if "access_token" not in answer:
             raise TokenRefused(f"Entra gave no token for the app: {answer.get('error', 'no reason given')}")
         token: str = answer["access_token"]

@@ -2,11 +2,11 @@
 
 import hashlib
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 
-from agent.conversation import PERSONAL, Conversation
+from agent.addressing import ConversationUnknown, conversation_for
+from agent.conversation import Conversation
 from agent.delivery_record import ENDED, DeliveryRecord, DeliveryState
 from agent.ports import (
     ChannelError,
@@ -19,17 +19,12 @@ from agent.ports import (
 )
 from agent.proactive_message import (
     ProactiveMessage,
-    ToUser,
     UnusableMessage,
     parse_proactive_message,
 )
 
 # A send that began longer ago than this is over, or its process died (the connector's time-out and a margin).
 SEND_HOLDS = timedelta(seconds=20)
-
-
-class ConversationUnknown(Exception):
-    """The agent was never heard in this conversation, so it cannot speak there."""
 
 
 class DeliveryInProgress(Exception):
@@ -56,8 +51,8 @@ async def deliver(
     if message.is_expired(clock.now()):
         return await _note(record, "expired", ledger=ledger, clock=clock)
     try:
-        conversation = await _conversation_for(
-            message, conversations=conversations, connector=connector, options=options
+        conversation = await conversation_for(
+            message.to, conversations=conversations, connector=connector, options=options
         )
         if conversation.gone_at:
             return await _note(record, "gone", ledger=ledger, clock=clock, reason="gone before this message")
@@ -162,67 +157,3 @@ async def _send(
     except ConversationGone:
         await conversations.mark_gone(conversation.channel_id, conversation.conversation_id, at=clock.now())
         raise
-
-
-async def _conversation_for(
-    message: ProactiveMessage,
-    *,
-    conversations: ConversationStore,
-    connector: Connector,
-    options: DeliveryOptions,
-) -> Conversation:
-    to = message.to
-    if isinstance(to, ToUser):
-        known = await conversations.find_personal(to.tenant_id, to.aad_object_id, route=options.route)
-        return known or await _create_conversation(
-            to, conversations=conversations, connector=connector, options=options
-        )
-    conversation = await conversations.find(to.channel_id, to.conversation_id)
-    if conversation is None:
-        raise ConversationUnknown(f"the agent was never heard in this conversation on {to.channel_id}")
-    return conversation
-
-
-async def _create_conversation(
-    to: ToUser, *, conversations: ConversationStore, connector: Connector, options: DeliveryOptions
-) -> Conversation:
-    """Create the user's conversation on the route that is set, once, and remember it."""
-    other = await conversations.find_personal(
-        to.tenant_id, to.aad_object_id, route="teams" if options.route == "copilot" else "copilot"
-    )
-    service_url = other.service_url if other else options.service_url
-    conversation_id = await connector.create_conversation(
-        conversation_parameters(to, options=options), service_url=service_url
-    )
-    conversation = Conversation(
-        channel_id="msteams",
-        conversation_id=conversation_id,
-        service_url=service_url,
-        conversation_type=PERSONAL,
-        tenant_id=to.tenant_id,
-        aad_object_id=to.aad_object_id,
-        agent_id=options.agent_id or None,
-        is_from_copilot=options.route == "copilot",
-    )
-    await conversations.created(conversation, route=options.route)
-    return conversation
-
-
-def conversation_parameters(to: ToUser, *, options: DeliveryOptions) -> dict[str, Any]:
-    """The body of POST /v3/conversations.
-
-    Copilot: as in Microsoft's article "Asynchronous and proactive messaging in custom engine agents",
-    section "Proactive messages". Teams: Bot Connector REST API, "Create conversation", one member.
-    """
-    parameters: dict[str, Any] = {"members": [{"id": to.aad_object_id}], "tenantId": to.tenant_id}
-    if options.route == "copilot":
-        parameters["channelData"] = {
-            "productContext": "Copilot",
-            "conversation": {"conversationSubType": "AgentProactive"},
-        }
-        return parameters
-    parameters["isGroup"] = False
-    parameters["channelData"] = {"tenant": {"id": to.tenant_id}}
-    if options.agent_id:
-        parameters["bot"] = {"id": options.agent_id}
-    return parameters

@@ -31,6 +31,10 @@ class ChannelRefused(ChannelError):
     """The channel will never take this: do not send it again."""
 
 
+class TokenRefused(ChannelError):
+    """We were given no token: our own settings are wrong, and nothing was sent. No secret is told."""
+
+
 class DeliveryAmbiguous(ChannelError):
     """The request went out and no answer tells what became of it: do not resend blindly."""
 
@@ -56,7 +60,7 @@ class Connector(Protocol):
     ) -> str | None:
         """Post one activity; the new activity's id, or None where the channel tells none.
 
-        Raises ConversationGone, ChannelBusy, ChannelRefused, DeliveryAmbiguous.
+        Raises ConversationGone, ChannelBusy, ChannelRefused, TokenRefused, DeliveryAmbiguous.
         """
 
     async def update(

@@ -5,8 +5,10 @@ import json
 from typing import Any
 
 import pytest
+import requests
 
-from adapters.credentials import MULTI_TENANT, MsalCredentials, TokenRefused
+from adapters.credentials import MULTI_TENANT, MsalCredentials
+from agent.ports import ChannelBusy, TokenRefused
 
 TENANT = "11111111-1111-4111-8111-111111111111"
 
@@ -74,3 +76,12 @@ async def test_a_refusal_names_the_error_and_no_secret() -> None:
     with pytest.raises(TokenRefused, match="invalid_client") as caught:
         await credentials(entra).token()
     assert "s3cret" not in str(caught.value)
+
+
+async def test_an_entra_that_cannot_be_reached_is_to_be_asked_again() -> None:
+    class Unreachable(Entra):
+        def post(self, url: str, data: Any = None, **_: Any) -> Answer:
+            raise requests.ConnectionError("no route")
+
+    with pytest.raises(ChannelBusy):
+        await credentials(Unreachable(Answer({}))).token()

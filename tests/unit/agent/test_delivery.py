@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from adapters.in_memory import InMemoryServices
+from agent.addressing import ConversationUnknown
 from agent.conversation import Conversation
 from agent.delivery import (
     SEND_HOLDS,
-    ConversationUnknown,
     DeliveryInProgress,
     close_undelivered,
     deliver,

@@ -1,0 +1,78 @@
+"""Whom a proactive message is for, as the conversation in which they are reached."""
+
+from typing import Any
+
+from agent.conversation import PERSONAL, Conversation
+from agent.ports import Connector, ConversationStore, DeliveryOptions
+from agent.proactive_message import ToConversation, ToUser
+
+
+class ConversationUnknown(Exception):
+    """The agent was never heard in this conversation, so it cannot speak there."""
+
+
+async def conversation_for(
+    to: ToUser | ToConversation,
+    *,
+    conversations: ConversationStore,
+    connector: Connector,
+    options: DeliveryOptions,
+) -> Conversation:
+    """The conversation in which this one is reached; a user's is created where there is none yet.
+
+    Raises ConversationUnknown, and what ``Connector.create_conversation`` raises.
+    """
+    if isinstance(to, ToUser):
+        known = await conversations.find_personal(to.tenant_id, to.aad_object_id, route=options.route)
+        return known or await _create_conversation(
+            to, conversations=conversations, connector=connector, options=options
+        )
+    conversation = await conversations.find(to.channel_id, to.conversation_id)
+    if conversation is None:
+        raise ConversationUnknown(f"the agent was never heard in this conversation on {to.channel_id}")
+    return conversation
+
+
+async def _create_conversation(
+    to: ToUser, *, conversations: ConversationStore, connector: Connector, options: DeliveryOptions
+) -> Conversation:
+    """Create the user's conversation on the route that is set, once, and remember it."""
+    other = await conversations.find_personal(
+        to.tenant_id, to.aad_object_id, route="teams" if options.route == "copilot" else "copilot"
+    )
+    service_url = other.service_url if other else options.service_url
+    conversation_id = await connector.create_conversation(
+        conversation_parameters(to, options=options), service_url=service_url
+    )
+    conversation = Conversation(
+        channel_id="msteams",
+        conversation_id=conversation_id,
+        service_url=service_url,
+        conversation_type=PERSONAL,
+        tenant_id=to.tenant_id,
+        aad_object_id=to.aad_object_id,
+        agent_id=options.agent_id or None,
+        is_from_copilot=options.route == "copilot",
+    )
+    await conversations.created(conversation, route=options.route)
+    return conversation
+
+
+def conversation_parameters(to: ToUser, *, options: DeliveryOptions) -> dict[str, Any]:
+    """The body of POST /v3/conversations.
+
+    Copilot: as in Microsoft's article "Asynchronous and proactive messaging in custom engine agents",
+    section "Proactive messages". Teams: Bot Connector REST API, "Create conversation", one member.
+    """
+    parameters: dict[str, Any] = {"members": [{"id": to.aad_object_id}], "tenantId": to.tenant_id}
+    if options.route == "copilot":
+        parameters["channelData"] = {
+            "productContext": "Copilot",
+            "conversation": {"conversationSubType": "AgentProactive"},
+        }
+        return parameters
+    parameters["isGroup"] = False
+    parameters["channelData"] = {"tenant": {"id": to.tenant_id}}
+    if options.agent_id:
+        parameters["bot"] = {"id": options.agent_id}
+    return parameters
