@@ -38,8 +38,13 @@ class ChildProcess:
         directory: Path,
         environment: Mapping[str, str],
     ) -> "ChildProcess":
-        """Start ``command`` with ``environment`` on top of our own; its output goes to ``log_path``."""
+        """Start ``command`` with ``environment`` on top of our own; its output goes to ``log_path``.
+
+        The log of the time before is kept beside it, as ``.log.old``.
+        """
         log_path.parent.mkdir(parents=True, exist_ok=True)
+        if log_path.exists():
+            log_path.replace(log_path.with_suffix(".log.old"))
         # Should we be killed without a chance to tidy up, the kernel tells the child to stop.
         setpriv = shutil.which("setpriv")
         dies_with_us = [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []

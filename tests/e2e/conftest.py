@@ -1,6 +1,6 @@
 """Fixtures of the end-to-end tests: whole stacks, on ports and with data of their own."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -17,6 +17,19 @@ from local.stack import Stack
 QUICK = {"OrderWaitSeconds": "2", "OrderDeliverySeconds": "2"}
 
 RunStack = Callable[..., AbstractContextManager[Stack]]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test shows what devhost had to say."""
+    report = yield
+    stack = getattr(item, "funcargs", {}).get("stack")
+    if report.failed and isinstance(stack, Stack):
+        for log in sorted(stack.logs.glob("devhost.log*")):
+            report.sections.append((log.name, log.read_text(encoding="utf-8", errors="replace")[-20000:]))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import signal
 
 from local.playground_driver import PlaygroundDriver
 from local.stack import Stack
+from tests.e2e.jobs import job_states, states_once_ended
 from tests.e2e.test_main_job import DELIVERED, PLACED
 from tests.e2e.turns import message_turn, post_turn
 
@@ -17,10 +18,11 @@ def kill_functions_host(stack: Stack) -> None:
     assert stack.functions_host.exit_code == -signal.SIGKILL
 
 
-async def settled(playground: PlaygroundDriver) -> list[int]:
-    """How often each step of one order was told, once the last of them was."""
+async def told(playground: PlaygroundDriver, stack: Stack) -> list[int]:
+    """How often each step of one order was told, once nobody has anything left to tell."""
     await playground.wait_for(PLACED, seconds=60)
     await playground.wait_for(DELIVERED, seconds=60)
+    assert set(await states_once_ended(stack)) == {"Completed"}
     return [playground.count(text) for text in (ACKNOWLEDGED, PLACED, DELIVERED)]
 
 
@@ -33,29 +35,33 @@ async def test_a_kill_between_acknowledgement_and_follow_up_loses_nothing_and_do
     await asyncio.gather(saying, return_exceptions=True)  # the turn may have been cut off after its answer
     assert playground.count(PLACED) == 0
     stack.start_functions_host()
-    assert await settled(playground) == [1, 1, 1]
+    assert await told(playground, stack) == [1, 1, 1]
 
 
 async def test_a_redelivered_turn_starts_no_second_job_and_says_nothing(
     stack: Stack, playground: PlaygroundDriver
 ) -> None:
     turn = message_turn("order a laptop", playground=playground, ports=stack.ports)
+    jobs_before = len(await job_states(stack))
     assert (await post_turn(turn, ports=stack.ports))[0] == 200
     assert (await post_turn(turn, ports=stack.ports))[0] == 200
-    assert await settled(playground) == [1, 1, 1]
+    assert await told(playground, stack) == [1, 1, 1]
     await playground.pass_on(turn)  # and once more, after the job has ended
     await playground.say("what else?")
-    await playground.wait_for("order a laptop", seconds=10)
+    await playground.wait_for("I did not get that", seconds=10)
     assert playground.count(ACKNOWLEDGED) == 1
+    assert len(await states_once_ended(stack)) == jobs_before + 1
 
 
 async def test_a_turn_redelivered_after_a_kill_is_answered_by_the_first_delivery_alone(
     stack: Stack, playground: PlaygroundDriver
 ) -> None:
     turn = message_turn("order a laptop", playground=playground, ports=stack.ports)
+    jobs_before = len(await job_states(stack))
     assert (await post_turn(turn, ports=stack.ports))[0] == 200
     await playground.wait_for(ACKNOWLEDGED, seconds=10)
     kill_functions_host(stack)
     stack.start_functions_host()
     assert (await post_turn(turn, ports=stack.ports))[0] == 200
-    assert await settled(playground) == [1, 1, 1]
+    assert await told(playground, stack) == [1, 1, 1]
+    assert len(await job_states(stack)) == jobs_before + 1
