@@ -24,7 +24,14 @@ class Answer(msgspec.Struct, frozen=True):
             outgoing["text"] = self.text
         if self.card is not None:
             outgoing["attachments"] = [{"contentType": ADAPTIVE_CARD, "content": self.card}]
+        if self.summary:
+            outgoing["summary"] = self.summary
         return outgoing
+
+    @property
+    def summary(self) -> str:
+        """What a list of chats and a toast show of a card without text: its ``fallbackText``."""
+        return str(self.card.get("fallbackText", "")) if self.card and not self.text else ""
 
 
 def card(card_name: str, **values: Any) -> dict[str, Any]:

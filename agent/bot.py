@@ -151,7 +151,7 @@ def execute_data(value: Any) -> Any:
 
 def to_botbuilder(answer: Answer) -> Activity:
     """The answer as botbuilder's Activity."""
-    reply = Activity(type="message", text=answer.text or None)
+    reply = Activity(type="message", text=answer.text or None, summary=answer.summary or None)
     if answer.card is not None:
         reply.attachments = [Attachment(content_type=ADAPTIVE_CARD, content=answer.card)]
     return reply

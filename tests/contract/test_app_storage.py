@@ -1,0 +1,27 @@
+"""The queues and tables that the app makes, on Azurite."""
+
+from uuid import uuid4
+
+from azure.storage.queue import QueueServiceClient
+
+from adapters.app_storage import AppStorage
+from adapters.tables import Tables
+from local.azurite import Azurite
+
+
+async def test_missing_queues_and_tables_are_made_and_those_that_are_there_are_left(
+    azurite: Azurite, tables: Tables
+) -> None:
+    queue_name = f"q-{uuid4().hex}"
+    storage = AppStorage(
+        tables,
+        storage_connection=azurite.connection_string,
+        queue_names=(queue_name, f"{queue_name}-poison"),
+    )
+    queues = QueueServiceClient.from_connection_string(azurite.connection_string)
+    await storage.make_missing()
+    queues.get_queue_client(queue_name).send_message("stays")
+    await storage.make_missing()
+    assert {queue_name, f"{queue_name}-poison"} <= {queue.name for queue in queues.list_queues()}
+    assert queues.get_queue_client(queue_name).get_queue_properties().approximate_message_count == 1
+    queues.close()

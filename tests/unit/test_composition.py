@@ -1,0 +1,48 @@
+"""Which adapter is plugged into which port, and when it is imported."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adapters.token_validator import ChannelTokenValidator, NoTurns, UnsignedTurns
+from composition import AzureServices
+from settings import read_settings
+
+ROOT = Path(__file__).parent.parent.parent
+STORAGE = {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}
+APP = {"MicrosoftAppId": "app", "MicrosoftAppPassword": "secret", "MicrosoftAppTenantId": "tenant"}
+OFF = {"ChannelAuth": "off", "AZURE_FUNCTIONS_ENVIRONMENT": "Development"}
+
+LATER = ("botbuilder", "botframework", "msal", "azure.data", "azure.storage", "requests")
+
+
+@pytest.mark.parametrize(
+    ("given", "validator"),
+    [
+        ({}, NoTurns),
+        (OFF, UnsignedTurns),
+        (APP, ChannelTokenValidator),
+        ({**APP, **OFF}, ChannelTokenValidator),
+    ],
+)
+def test_who_may_come_in_follows_from_the_settings(given: dict[str, str], validator: type) -> None:
+    services = AzureServices(read_settings({**STORAGE, **given}))
+    assert type(services.token_validator) is validator
+
+
+def test_the_agent_is_named_to_the_channel_by_its_app_id() -> None:
+    assert AzureServices(read_settings({**STORAGE, **APP})).delivery_options.agent_id == "28:app"
+
+
+def test_indexing_the_app_reads_no_setting_and_imports_no_sdk_but_that_of_functions() -> None:
+    look = (
+        "import sys, function_app\n"
+        f"later = [name for name in sys.modules if name.startswith({LATER!r})]\n"
+        "sys.exit(f'imported at indexing: {later}' if later else 0)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", look], cwd=ROOT, env={"PATH": ""}, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
