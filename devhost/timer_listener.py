@@ -17,6 +17,7 @@ from devhost.schedule import is_frequent, parse_schedule
 
 logger = logging.getLogger("devhost")
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
+_RETRY_SECONDS = 5.0
 _EARLY = timedelta(seconds=1)
 _LONGEST_SLEEP = timedelta(minutes=1)  # so that a changed clock is noticed
 
@@ -75,7 +76,7 @@ class TimerListener:
 
     def start(self) -> None:
         """Begin to keep the schedule."""
-        self._task = asyncio.get_running_loop().create_task(self._keep())
+        self._task = asyncio.get_running_loop().create_task(self._keep_on())
 
     async def stop(self, grace_seconds: float) -> None:
         """Start no more runs; wait a while for the one under way."""
@@ -88,6 +89,18 @@ class TimerListener:
             logger.warning("The timer function '%s' is still running; it is cut off.", self._function.name)
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _keep_on(self) -> None:
+        while True:
+            try:
+                await self._keep()
+            except Exception:  # the host's own loop: no error stops a schedule
+                logger.exception(
+                    "The timer of '%s' failed in the host and is taken up again", self._function.name
+                )
+            else:
+                return
+            await asyncio.sleep(_RETRY_SECONDS)
 
     async def _keep(self) -> None:
         if self.take_up():

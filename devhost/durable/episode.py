@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 from azure.functions.meta import Datum
 
-from devhost.durable.history import Event, EventType, Status, event, execution_started, parse_utc
+from devhost.durable.history import Event, EventType, Status, event, execution_started, parse_utc, utc_text
 from devhost.durable.orchestrator_reply import OrchestratorCrash, OrchestratorReply, read_reply
 from devhost.durable.records import Episode, EpisodeChange
 from devhost.durable.replay import Decision, OrchestrationFault, ReplayOutcome, replay
@@ -143,8 +143,8 @@ class _Step:
         confirmed = []
         for decision in outcome.decisions:
             if decision.fire_at is not None:
-                fire_at = decision.fire_at.strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
-                confirmed.append(event(EventType.TIMER_CREATED, self.now, decision.task_id, FireAt=fire_at))
+                members: dict[str, object] = {"FireAt": utc_text(decision.fire_at)}
+                confirmed.append(event(EventType.TIMER_CREATED, self.now, decision.task_id, **members))
             else:
                 members = {
                     "Name": decision.name,

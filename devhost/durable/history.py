@@ -47,7 +47,7 @@ class Status(IntEnum):
 
 def utc_text(moment: datetime) -> str:
     """Moment with the seven decimals of .NET, such as `2026-01-01T00:00:00.1200000Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "0Z"
 
 
 def parse_utc(text: str) -> datetime:

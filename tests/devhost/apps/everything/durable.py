@@ -20,10 +20,12 @@ def chain(context: df.DurableOrchestrationContext):
 @durable.orchestration_trigger(context_name="context")
 def retries(context: df.DurableOrchestrationContext):
     options = df.RetryOptions(first_retry_interval_in_milliseconds=100, max_number_of_attempts=3)
-    first = yield context.call_activity_with_retry("fail_until", options, {"key": context.instance_id, "until": 3})
+    first = yield context.call_activity_with_retry(
+        "fail_until", options, {"key": context.instance_id, "until": 3}
+    )
     try:
         yield context.call_activity_with_retry("boom", options, "x")
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (the SDK raises nothing finer)
         return {"first": first, "error": str(error).splitlines()[0]}
     return "not reached"
 
@@ -65,7 +67,9 @@ def mixed(context: df.DurableOrchestrationContext):
     number = context.get_input()
     options = df.RetryOptions(first_retry_interval_in_milliseconds=50, max_number_of_attempts=4)
     key = f"{context.instance_id}"
-    first = yield context.call_activity_with_retry("fail_until", options, {"key": key, "until": 1 + number % 3})
+    first = yield context.call_activity_with_retry(
+        "fail_until", options, {"key": key, "until": 1 + number % 3}
+    )
     total = first
     for step in range(4):
         total = yield context.call_activity("add", [total, number + step])
@@ -108,7 +112,7 @@ async def boom(text: str) -> str:
 
 @durable.activity_trigger(input_name="wish")
 def fail_until(wish: dict) -> int:
-    """Fails until it was called `until` times for its key; counts in files, so that a restart forgets nothing."""
+    """Fails until it was called `until` times for its key; counts in files, which outlive a kill."""
     path = Path(os.environ["NOTES"], f"tries-{wish['key']}")
     with path.open("a") as file:
         file.write(".")

@@ -1,15 +1,14 @@
 """One function of every kind that the host runs."""
 
+import asyncio
 import logging
 import os
 import time
-from datetime import timedelta
 from pathlib import Path
-from typing import List
+from typing import List  # noqa: UP035 (the library reads typing's generics only)
 
 import azure.durable_functions as df
 import azure.functions as func
-
 from durable import durable
 
 app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
@@ -19,7 +18,7 @@ app.register_functions(durable)
 @app.route(route="hello/{name?}", methods=["GET"])
 def hello(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     name = req.route_params.get("name", "nobody")
-    response = func.HttpResponse(f"{os.environ['Greeting']}, {name}; {req.params.get('q')}", status_code=201)
+    response = func.HttpResponse(f"{os.environ['GREETING']}, {name}; {req.params.get('q')}", status_code=201)
     response.headers["X-Function"] = context.function_name
     response.headers.add("Set-Cookie", "a=1; Path=/")
     response.headers.add("Set-Cookie", "b=2; Path=/")
@@ -43,8 +42,6 @@ async def nothing(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="slow")
 async def slow(req: func.HttpRequest) -> func.HttpResponse:
-    import asyncio
-
     await asyncio.sleep(float(req.params["seconds"]))
     return func.HttpResponse("done at last")
 
@@ -73,7 +70,7 @@ async def put(req: func.HttpRequest, out: func.Out[str]) -> func.HttpResponse:
 
 @app.route(route="put-many", methods=["POST"])
 @app.queue_output(arg_name="out", queue_name="%WorkQueue%", connection="AzureWebJobsStorage")
-async def put_many(req: func.HttpRequest, out: func.Out[List[str]]) -> func.HttpResponse:
+async def put_many(req: func.HttpRequest, out: func.Out[List[str]]) -> func.HttpResponse:  # noqa: UP006
     out.set([str(item) for item in req.get_json()])
     return func.HttpResponse(status_code=202)
 

@@ -1,0 +1,34 @@
+"""Devhost processes for the tests of this directory."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.devhost.host_process import DevhostProcess
+
+StartHost = Callable[..., DevhostProcess]
+
+
+@pytest.fixture
+def start_host(tmp_path: Path) -> Iterator[StartHost]:
+    """Starts hosts that share one data directory; those still alive at the end are killed."""
+    started: list[DevhostProcess] = []
+
+    def start(app: str | Path = "everything", *, place: Path = tmp_path, **options: Any) -> DevhostProcess:
+        host = DevhostProcess(app, place, **options)
+        started.append(host)
+        return host
+
+    yield start
+    for host in started:
+        host.kill()
+
+
+@pytest.fixture(scope="package")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevhostProcess]:
+    """One running host on the fixture app, with its storage away; for tests that leave it as it is."""
+    host = DevhostProcess("everything", tmp_path_factory.mktemp("everything")).wait_until_up()
+    yield host
+    assert host.stop() == 0, host.log

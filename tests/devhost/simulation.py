@@ -1,0 +1,140 @@
+"""The durable part of the host without time or a process; every step can be followed by a restart."""
+
+import random
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import azure.durable_functions as df
+import msgspec
+
+from devhost.durable.activity import activity_value, completed_event
+from devhost.durable.episode import DurableFunctions, run_episode
+from devhost.durable.history import Event, EventType, event, execution_started, parse_utc
+from devhost.durable.records import ActivityWork, Episode, Instance
+from devhost.durable.task_hub import TaskHub
+from devhost.function_binding import Binding, FunctionDefinition
+from devhost.function_signature import read_signature
+from devhost.invoker import Invoker
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def durable_functions(app: df.DFApp) -> DurableFunctions:
+    """The orchestrators and activities of an app object (which can be asked only once)."""
+    found: dict[str, dict[str, FunctionDefinition]] = {"orchestrationTrigger": {}, "activityTrigger": {}}
+    for function in app.get_functions():
+        raw = [msgspec.json.decode(text) for text in function.get_raw_bindings()]
+        bindings = tuple(Binding(item["name"], item["type"], item["direction"], item) for item in raw)
+        user_function, name = function.get_user_function(), function.get_function_name()
+        signature = read_signature(name, user_function, bindings)
+        trigger = bindings[0]
+        definition = FunctionDefinition(name, user_function, trigger, bindings, signature, is_async=False)
+        found[trigger.type][definition.durable_name.lower()] = definition
+    return DurableFunctions(found["orchestrationTrigger"], found["activityTrigger"])
+
+
+class Simulation:
+    """Takes work from the hub alone. Time stands still while there is work, then jumps to the next timer."""
+
+    def __init__(
+        self,
+        path: Path,
+        functions: DurableFunctions,
+        *,
+        restarts: bool = False,
+        chance: random.Random | None = None,
+    ) -> None:
+        self._path, self._functions, self._restarts = path, functions, restarts
+        self._chance = chance
+        self._invoker = Invoker(str(path.parent), None)
+        self.hub = TaskHub(path)
+        self.now = START
+
+    def start(self, name: str, given: object = None, *, instance_id: str = "i") -> None:
+        text = msgspec.json.encode(msgspec.json.encode(given).decode()).decode()
+        execution_id = f"{instance_id}-1"
+        started = execution_started(instance_id, execution_id, name, text, self.now)
+        self.hub.create_instance(instance_id, execution_id, name, started, self.now)
+
+    def raise_event(self, name: str, value: object, *, instance_id: str = "i") -> None:
+        text = msgspec.json.encode(value).decode()
+        self.hub.add_event(instance_id, event(EventType.EVENT_RAISED, self.now, Name=name, Input=text))
+
+    def terminate(self, reason: str, *, instance_id: str = "i") -> None:
+        self.hub.add_event(instance_id, event(EventType.EXECUTION_TERMINATED, self.now, Input=reason))
+
+    def instance(self, instance_id: str = "i") -> Instance:
+        instance = self.hub.instance(instance_id)
+        assert instance is not None
+        return instance
+
+    def history(self, instance_id: str = "i") -> list[Event]:
+        return [msgspec.json.decode(text) for text in self.hub.history(instance_id)]
+
+    def kinds(self, instance_id: str = "i") -> list[int]:
+        return [item["EventType"] for item in self.history(instance_id)]
+
+    async def run(self, *, between: Callable[[], None] = lambda: None) -> None:
+        """Step until nothing is left to do; `between` is called before each step."""
+        between()
+        while await self.step():
+            between()
+
+    async def step(self) -> bool:
+        """Do one piece of work, or let time pass; False when there is nothing to wait for."""
+        did = await self._step()
+        if self._restarts:
+            self.restart()
+        return did
+
+    def restart(self) -> None:
+        """Forget all but the file."""
+        self.hub.close()
+        self.hub = TaskHub(self._path)
+
+    async def _step(self) -> bool:
+        work: list[str | ActivityWork] = [*self.hub.waiting_instances(), *self.hub.pending_activities()]
+        if work:
+            chosen = self._chance.choice(work) if self._chance else work[0]
+            if isinstance(chosen, str):
+                await self._run_instance(chosen)
+            else:
+                await self._run_activity(chosen)
+            return True
+        fire_at = self.hub.next_timer()
+        if fire_at is None:
+            return False
+        self.now = max(self.now, parse_utc(fire_at))
+        self._fire()
+        return True
+
+    def _fire(self) -> None:
+        due: Sequence[Any] = self.hub.due_timers(self.now)
+        self.hub.fire_timers(
+            (row, event(EventType.TIMER_FIRED, self.now, TimerId=row[2], FireAt=row[3])) for row in due
+        )
+
+    async def _run_instance(self, instance_id: str) -> None:
+        episode = self.hub.load_episode(instance_id)
+        if episode is None:
+            return
+        change = await self.episode(episode)
+        if self._is_killed():
+            return
+        self.hub.commit_episode(episode, change)
+        self.now += timedelta(milliseconds=1)
+
+    async def episode(self, episode: Episode) -> Any:
+        return await run_episode(episode, functions=self._functions, invoker=self._invoker, now=self.now)
+
+    async def _run_activity(self, work: ActivityWork) -> None:
+        function = self._functions.activities[work.name.lower()]
+        result = await self._invoker.invoke(function, activity_value(work.input_text))
+        if not self._is_killed():
+            self.hub.complete_activity(work, completed_event(work, result, self.now))
+
+    def _is_killed(self) -> bool:
+        """Whether the process dies here, after the work and before it is stored."""
+        return self._chance is not None and self._restarts and self._chance.random() < 0.2

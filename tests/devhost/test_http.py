@@ -1,0 +1,66 @@
+"""HTTP triggers and the admin API, over a running host."""
+
+from tests.devhost.host_process import DevhostProcess, until
+
+
+def test_a_route_gives_its_parameters_and_the_response_is_whole(everything: DevhostProcess) -> None:
+    answer = everything.call("GET", "/api/HELLO/bob?q=1&q=2&empty=")
+    assert (answer.status, answer.text) == (201, "hello from the settings, bob; 1,2")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["x-function"] == "hello"
+    assert answer.cookies == ["a=1; Path=/", "b=2; Path=/"]
+    assert everything.call("GET", "/api/hello").text == "hello from the settings, nobody; None"
+
+
+def test_headers_have_lower_case_names_and_a_text_is_a_response(everything: DevhostProcess) -> None:
+    answer = everything.call("PUT", "/api/echo", "body", {"X-Test": "t"})
+    assert (answer.status, answer.text) == (200, "PUT t body")
+
+
+def test_a_wrong_verb_and_an_unknown_route_are_404(everything: DevhostProcess) -> None:
+    assert everything.call("DELETE", "/api/echo").status == 404
+    assert everything.call("GET", "/api/unknown").status == 404
+    assert everything.call("GET", "/hello").status == 404
+
+
+def test_a_failing_function_is_500_and_tells_the_caller_nothing(everything: DevhostProcess) -> None:
+    answer = everything.call("GET", "/api/fails")
+    assert (answer.status, answer.body) == (500, b"")
+    assert "ValueError: a secret in the message" in everything.log
+    assert everything.call("GET", "/api/nothing").status == 500
+
+
+def test_a_disabled_function_is_404(everything: DevhostProcess) -> None:
+    assert everything.call("GET", "/api/switched-off").status == 404
+    assert "switched_off: [disabled]" in everything.log
+
+
+def test_the_home_page_ping_status_and_functions_are_there(everything: DevhostProcess) -> None:
+    assert everything.call("GET", "/").headers["content-type"].startswith("text/html")
+    assert everything.call("POST", "/admin/host/ping").status == 200
+    assert everything.call("GET", "/admin/host/status").json()["state"] == "Running"
+    functions = {f["name"]: f for f in everything.call("GET", "/admin/functions").json()}
+    assert functions["echo"]["invoke_url_template"] == f"http://127.0.0.1:{everything.port}/api/echo"
+    assert functions["switched_off"]["isDisabled"]
+    assert (
+        everything.call("GET", "/admin/functions/work").json()["config"]["bindings"][0]["queueName"] == "work"
+    )
+
+
+def test_a_function_can_be_run_by_hand(everything: DevhostProcess) -> None:
+    answer = everything.call("POST", "/admin/functions/work", '{"input": "by hand"}')
+    assert answer.status == 202
+    until(lambda: "by hand 1" in everything.noted("work"))
+    assert everything.call("POST", "/admin/functions/yearly", '{"input": ""}').status == 202
+    until(lambda: len(everything.noted("yearly")) == 2)
+    assert everything.call("POST", "/admin/functions/unknown", '{"input": ""}').status == 404
+    assert everything.call("POST", "/admin/functions/work", "no json").status == 400
+    assert everything.call("POST", "/admin/functions/chain", '{"input": ""}').status == 400
+
+
+def test_the_log_says_when_a_function_begins_and_ends(everything: DevhostProcess) -> None:
+    everything.call("GET", "/api/hello")
+    until(lambda: "Executing 'Functions.hello' (Id=" in everything.log)
+    until(lambda: "Executed 'Functions.hello' (Succeeded, Id=" in everything.log)
+    assert "Differences from the real host:" in everything.log
+    assert f"hello: [GET] http://localhost:{everything.port}/api/hello/{{name?}}" in everything.log

@@ -1,0 +1,335 @@
+"""Queue triggers and outputs on a real Azurite."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Protocol
+
+import azure.functions as func
+import pytest
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.queue import QueueClient
+from azure.storage.queue.aio import QueueClient as AsyncQueueClient
+
+from devhost.function_binding import Binding, FunctionDefinition
+from devhost.function_signature import read_signature
+from devhost.invoker import Invoker
+from devhost.queue_lease import QueueLease
+from devhost.queue_listener import PollDelay, QueueListener
+from devhost.queue_message import UndecodableMessage, decode_text, encode_text, message_datum, queue_metadata
+from devhost.queue_output import QueueOutput, message_contents
+from devhost.queue_settings import QueueSettings
+from devhost.storage_connection import STORAGE_API_VERSION, StorageConnections
+from tests.devhost.conftest import StartHost
+from tests.devhost.host_process import DevhostProcess, until
+
+SETTINGS = QueueSettings(
+    batch_size=16,
+    new_batch_threshold=8,
+    max_dequeue_count=3,
+    visibility_timeout=timedelta(0),
+    max_polling_interval=timedelta(milliseconds=200),
+    encoding="none",
+)
+
+
+class Azurite(Protocol):
+    @property
+    def connection_string(self) -> str: ...
+
+
+def queue_of(azurite: Azurite, name: str) -> QueueClient:
+    return QueueClient.from_connection_string(
+        azurite.connection_string, name, api_version=STORAGE_API_VERSION
+    )
+
+
+def texts_in(queue: QueueClient) -> list[str]:
+    try:
+        return [message.content for message in queue.peek_messages(32)]
+    except ResourceNotFoundError:
+        return []
+
+
+class Trigger:
+    """A queue listener in this process, over a queue of its own."""
+
+    def __init__(self, storage: StorageConnections, name: str) -> None:
+        self.storage, self.name = storage, name
+        self.seen: list[tuple[str, int]] = []
+        self.running = self.most_running = 0
+        self.hold: asyncio.Event | None = None
+        self.listeners: list[QueueListener] = []
+
+    @property
+    def queue(self) -> AsyncQueueClient:
+        return self.storage.queue("Store", self.name)
+
+    @property
+    def poison(self) -> AsyncQueueClient:
+        return self.storage.queue("Store", f"{self.name}-poison")
+
+    def listen(self, settings: QueueSettings = SETTINGS) -> QueueListener:
+        async def work(msg: func.QueueMessage) -> None:
+            text = msg.get_body().decode()
+            self.seen.append((text, int(msg.dequeue_count or 0)))
+            self.running += 1
+            self.most_running = max(self.most_running, self.running)
+            try:
+                if self.hold:
+                    await self.hold.wait()
+                if text.startswith("bad"):
+                    raise ValueError(text)
+            finally:
+                self.running -= 1
+
+        trigger = Binding("msg", "queueTrigger", "IN", {"queueName": self.name, "connection": "Store"})
+        signature = read_signature("work", work, [trigger])
+        function = FunctionDefinition("work", work, trigger, (trigger,), signature, is_async=True)
+        listener = QueueListener(function, Invoker("/", None), self.storage, settings)
+        self.listeners.append(listener)
+        listener.start()
+        return listener
+
+    async def left(self) -> int:
+        """How many messages the queue holds, visible or not."""
+        return int((await self.queue.get_queue_properties()).approximate_message_count or 0)
+
+    async def poisoned(self) -> list[str]:
+        try:
+            return [message.content for message in await self.poison.peek_messages(32)]
+        except ResourceNotFoundError:
+            return []
+
+
+async def eventually(what: Callable[[], Any], *, seconds: float = 15) -> Any:
+    """Poll until `what` gives something true (awaiting it when it is to be awaited), and return that."""
+    async with asyncio.timeout(seconds):
+        while True:
+            found = what()
+            if asyncio.iscoroutine(found):
+                found = await found
+            if found:
+                return found
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def trigger(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Trigger]:
+    monkeypatch.setenv("Store", azurite.connection_string)
+    storage = StorageConnections()
+    made = Trigger(storage, f"q{uuid.uuid4().hex[:12]}")
+    yield made
+    for listener in made.listeners:
+        await listener.stop(5)
+    await storage.close()
+
+
+async def test_messages_are_run_once_and_deleted(trigger: Trigger) -> None:
+    await trigger.queue.create_queue()
+    for number in range(40):
+        await trigger.queue.send_message(f"m{number}")
+    trigger.listen()
+
+    async def is_empty() -> bool:
+        return await trigger.left() == 0
+
+    await eventually(is_empty)
+    assert sorted(trigger.seen) == sorted((f"m{number}", 1) for number in range(40))
+
+
+async def test_a_queue_that_is_missing_is_waited_for_and_not_created(trigger: Trigger) -> None:
+    trigger.listen()
+    await asyncio.sleep(0.5)
+    with pytest.raises(ResourceNotFoundError):
+        await trigger.queue.get_queue_properties()
+    await trigger.queue.create_queue()
+    await trigger.queue.send_message("late")
+    await eventually(lambda: trigger.seen)
+
+
+async def test_a_bad_message_is_tried_again_and_then_poisoned(trigger: Trigger) -> None:
+    await trigger.queue.create_queue()
+    await trigger.queue.send_message("bad one")
+    trigger.listen()
+    assert await eventually(trigger.poisoned) == ["bad one"]
+    assert trigger.seen == [("bad one", 1), ("bad one", 2), ("bad one", 3)]
+
+    async def is_empty() -> bool:
+        return await trigger.left() == 0
+
+    await eventually(is_empty)
+
+
+async def test_a_failed_message_waits_for_the_visibility_timeout(trigger: Trigger) -> None:
+    await trigger.queue.create_queue()
+    await trigger.queue.send_message("bad one")
+    trigger.listen(replace(SETTINGS, visibility_timeout=timedelta(seconds=2)))
+    loop = asyncio.get_running_loop()
+    await eventually(lambda: trigger.seen)
+    first = loop.time()
+    await eventually(lambda: len(trigger.seen) == 2)
+    assert loop.time() - first > 1.5
+
+
+async def test_no_more_run_at_once_than_batch_and_threshold_allow(trigger: Trigger) -> None:
+    await trigger.queue.create_queue()
+    for number in range(20):
+        await trigger.queue.send_message(f"m{number}")
+    trigger.hold = asyncio.Event()
+    trigger.listen(replace(SETTINGS, batch_size=4, new_batch_threshold=2))
+    await eventually(lambda: trigger.running == 4)
+    await asyncio.sleep(0.5)
+    assert trigger.running == 4
+    trigger.hold.set()
+    await eventually(lambda: len(trigger.seen) == 20)
+    assert 4 <= trigger.most_running <= 6
+
+
+async def test_a_long_run_keeps_its_message_by_renewing_the_lease(trigger: Trigger) -> None:
+    await trigger.queue.create_queue()
+    await trigger.queue.send_message("long")
+    trigger.hold = asyncio.Event()
+    trigger.listen(replace(SETTINGS, lease=timedelta(seconds=2)))
+    await eventually(lambda: trigger.seen)
+    await asyncio.sleep(4.5)  # the emulator's clock cannot be stepped
+    trigger.hold.set()
+
+    async def is_empty() -> bool:
+        return await trigger.left() == 0
+
+    await eventually(is_empty)
+    assert trigger.seen == [("long", 1)]
+
+
+async def test_a_message_that_was_dropped_comes_back_after_its_lease(trigger: Trigger) -> None:
+    await trigger.queue.create_queue()
+    await trigger.queue.send_message("dropped")
+    (message,) = [m async for m in trigger.queue.receive_messages(visibility_timeout=1)]
+    lease = QueueLease(trigger.queue, message, timedelta(seconds=60))
+    await lease.drop()
+    trigger.listen()
+    await eventually(lambda: trigger.seen == [("dropped", 2)])
+
+
+async def test_what_is_not_base64_goes_to_the_poison_queue_without_a_run(trigger: Trigger) -> None:
+    await trigger.queue.create_queue()
+    await trigger.queue.send_message("not base64!")
+    await trigger.queue.send_message(encode_text(b"fine", "base64"))
+    trigger.listen(replace(SETTINGS, encoding="base64"))
+    assert await eventually(trigger.poisoned) == ["not base64!"]
+    await eventually(lambda: trigger.seen == [("fine", 1)])
+
+
+async def test_outputs_create_their_queue_and_send_one_message_an_element(trigger: Trigger) -> None:
+    output = QueueOutput(trigger.storage, "none")
+    binding = Binding("out", "queue", "OUT", {"queueName": trigger.name, "connection": "Store"})
+    registry: Any = func.meta.get_binding_registry()  # type: ignore[no-untyped-call]
+    encode = registry.get("queue").encode
+    await output.write(binding, encode("text", expected_type=str))
+    await output.write(binding, encode(["one", "two"], expected_type=list))
+    sent = [message.content for message in await trigger.queue.peek_messages(10)]
+    assert sent == ["text", "one", "two"]
+
+
+def test_texts_bytes_and_lists_become_messages() -> None:
+    assert message_contents(func.meta.Datum("[1]", "string")) == [b"[1]"]
+    assert message_contents(func.meta.Datum(b"\x00", "bytes")) == [b"\x00"]
+    assert message_contents(func.meta.Datum('["a", {"b": "ü"}]', "json")) == [b"a", '{"b": "ü"}'.encode()]
+
+
+def test_a_message_is_decoded_by_its_encoding() -> None:
+    assert decode_text("ü", "none") == "ü".encode()
+    assert decode_text(encode_text(b"\xff", "base64"), "base64") == b"\xff"
+    with pytest.raises(UndecodableMessage):
+        decode_text("ü", "base64")
+    assert message_datum(b"text", is_binary=False).type == "string"
+    assert message_datum(b"\xff", is_binary=False).type == "bytes"
+    assert message_datum(b"text", is_binary=True).type == "bytes"
+
+
+def test_a_message_by_hand_has_metadata_that_the_library_reads() -> None:
+    registry: Any = func.meta.get_binding_registry()  # type: ignore[no-untyped-call]
+    converter = registry.get("queueTrigger")
+    message = converter.decode(
+        message_datum(b"x", is_binary=False), trigger_metadata=queue_metadata(dequeue_count=2)
+    )
+    assert (message.get_body(), message.dequeue_count) == (b"x", 2)
+    assert message.insertion_time < message.expiration_time
+
+
+def test_polls_that_find_nothing_come_ever_later_up_to_the_limit() -> None:
+    delay = PollDelay(timedelta(seconds=2))
+    waits = [delay.next() for _ in range(12)]
+    assert waits[0] == timedelta(milliseconds=100)
+    assert timedelta(milliseconds=250) < waits[1] < timedelta(milliseconds=350)
+    assert waits[-1] == timedelta(seconds=2)
+    delay.reset()
+    assert delay.next() == timedelta(milliseconds=100)
+
+
+QUEUE_FUNCTIONS = ("start", "--functions", "work", "put", "put_many")
+
+
+@pytest.fixture
+def queue_host(
+    start_host: StartHost, azurite: Azurite
+) -> Iterator[tuple[Callable[..., DevhostProcess], QueueClient]]:
+    name = f"w{uuid.uuid4().hex[:12]}"
+
+    def start(**environment: str) -> DevhostProcess:
+        settings = {"WorkQueue": name, "AzureWebJobsStorage": azurite.connection_string, **environment}
+        return start_host(arguments=QUEUE_FUNCTIONS, environment=settings).wait_until_up()
+
+    with queue_of(azurite, name) as queue:
+        yield start, queue
+
+
+def test_a_message_goes_through_an_output_and_a_trigger(
+    queue_host: tuple[Callable[..., DevhostProcess], Any],
+) -> None:
+    start, _ = queue_host
+    host = start()
+    assert host.call("POST", "/api/put", "one").status == 202
+    assert host.call("POST", "/api/put-many", '["two", "three"]').status == 202
+    until(lambda: sorted(host.noted("work")) == ["one 1", "three 1", "two 1"])
+    assert "DEVHOST_QUEUE_LEASE" not in host.log
+    assert host.stop() == 0
+
+
+def test_a_killed_hosts_message_comes_back_after_the_development_lease(
+    queue_host: tuple[Callable[..., DevhostProcess], QueueClient],
+) -> None:
+    start, queue = queue_host
+    queue.create_queue()
+    queue.send_message("sleep 1.5")
+    host = start(DEVHOST_QUEUE_LEASE="00:00:03")
+    assert "DEVHOST_QUEUE_LEASE=0:00:03" in host.log
+    until(lambda: host.noted("work") == ["sleep 1.5 1"])
+    host.kill()
+    host = start(DEVHOST_QUEUE_LEASE="00:00:03")
+    until(lambda: host.noted("work") == ["sleep 1.5 1", "sleep 1.5 2", "sleep 1.5 done"])
+    assert host.stop() == 0
+    assert texts_in(queue) == []
+
+
+def test_a_stopped_host_lets_a_running_message_end(
+    queue_host: tuple[Callable[..., DevhostProcess], QueueClient],
+) -> None:
+    start, queue = queue_host
+    queue.create_queue()
+    queue.send_message("sleep 1")
+    host = start()
+    until(lambda: host.noted("work") == ["sleep 1 1"])
+    assert host.stop() == 0
+    assert host.noted("work") == ["sleep 1 1", "sleep 1 done"]
+    assert queue.get_queue_properties().approximate_message_count == 0
+
+
+def test_storage_that_comes_late_is_waited_for(start_host: StartHost, everything: DevhostProcess) -> None:
+    until(lambda: "The queue 'work' cannot be reached" in everything.log, seconds=20)
+    assert everything.log.count("The queue 'work' cannot be reached") == 1
+    assert os.path.exists(f"/proc/{everything.process.pid}")  # noqa: PTH110 (a process, not a file)

@@ -1,0 +1,155 @@
+"""The store: what one transaction changes, and what a restart finds."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from devhost.durable.history import Event, EventType, Status, event, execution_started, parse_utc, utc_text
+from devhost.durable.instance_filter import InstanceFilter
+from devhost.durable.records import Episode, EpisodeChange, InstanceActive
+from devhost.durable.task_hub import TaskHub
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[TaskHub]:
+    opened = TaskHub(tmp_path / "hub.sqlite")
+    yield opened
+    opened.close()
+
+
+def create(hub: TaskHub, instance_id: str = "i", execution_id: str = "1", now: datetime = NOW) -> None:
+    hub.create_instance(
+        instance_id, execution_id, "o", execution_started(instance_id, execution_id, "o", None, now), now
+    )
+
+
+def loaded(hub: TaskHub, instance_id: str = "i") -> Episode:
+    episode = hub.load_episode(instance_id)
+    assert episode is not None
+    return episode
+
+
+def change(status: Status = Status.RUNNING, history: list[Event] | None = None) -> EpisodeChange:
+    return EpisodeChange(history=history or [], status=status, custom_status=None, updated=NOW)
+
+
+def raised(name: str = "e") -> Event:
+    return event(EventType.EVENT_RAISED, NOW, Name=name, Input="1")
+
+
+def test_an_active_id_is_refused_and_an_ended_one_is_overwritten(hub: TaskHub) -> None:
+    create(hub)
+    with pytest.raises(InstanceActive, match="Pending"):
+        create(hub)
+    hub.commit_episode(loaded(hub), change(Status.COMPLETED, [raised()]))
+    create(hub, execution_id="2")
+    instance = hub.instance("i")
+    assert instance is not None
+    assert (instance.execution_id, instance.status) == ("2", Status.PENDING)
+    assert hub.history("i") == []
+
+
+def test_a_message_that_comes_during_a_step_waits_for_the_next(hub: TaskHub) -> None:
+    create(hub)
+    episode = loaded(hub)
+    hub.add_event("i", raised("late"))
+    hub.commit_episode(episode, change(history=[raised("history")]))
+    following = loaded(hub)
+    assert [message["Name"] for message in following.messages] == ["late"]
+    assert len(following.past) == 1
+
+
+def test_messages_for_an_ended_instance_and_an_unknown_one_are_dropped(hub: TaskHub) -> None:
+    create(hub)
+    hub.commit_episode(loaded(hub), change(Status.COMPLETED))
+    hub.add_event("i", raised())
+    hub.add_event("nobody", raised())
+    assert sorted(hub.waiting_instances()) == ["i", "nobody"]
+    assert hub.load_episode("i") is None
+    assert hub.load_episode("nobody") is None
+    assert hub.waiting_instances() == []
+
+
+def test_a_step_that_fails_to_be_stored_changes_nothing(hub: TaskHub) -> None:
+    create(hub)
+    episode = loaded(hub)
+    broken = EpisodeChange(
+        history=[raised()],
+        status=Status.COMPLETED,
+        custom_status=None,
+        updated=NOW,
+        timers=[(1, NOW), (1, NOW)],  # one timer twice: the store refuses it, after it took the rest
+    )
+    with pytest.raises(Exception, match="UNIQUE"):
+        hub.commit_episode(episode, broken)
+    assert loaded(hub) == episode
+
+
+def test_a_restart_finds_activities_timers_and_messages(tmp_path: Path) -> None:
+    hub = TaskHub(tmp_path / "hub.sqlite")
+    create(hub)
+    work = hub.commit_episode(
+        loaded(hub),
+        EpisodeChange(
+            history=[raised()],
+            status=Status.RUNNING,
+            custom_status='"s"',
+            updated=NOW,
+            activities=[(0, "a", "[1]"), (1, "b", None)],
+            timers=[(2, NOW + timedelta(seconds=5))],
+        ),
+    )
+    hub.complete_activity(work[0], event(EventType.TASK_COMPLETED, NOW, TaskScheduledId=0, Result="1"))
+    hub.close()
+    hub = TaskHub(tmp_path / "hub.sqlite")
+    assert hub.pending_activities() == [work[1]]
+    assert hub.waiting_instances() == ["i"]
+    assert hub.next_timer() == "2026-01-01T00:00:05.0000000Z"
+    assert hub.due_timers(NOW) == []
+    due = hub.due_timers(NOW + timedelta(seconds=5))
+    hub.fire_timers((row, event(EventType.TIMER_FIRED, NOW, TimerId=row[2], FireAt=row[3])) for row in due)
+    assert [m["EventType"] for m in loaded(hub).messages] == [EventType.TASK_COMPLETED, EventType.TIMER_FIRED]
+    assert hub.next_timer() is None
+    hub.close()
+
+
+def test_only_ended_instances_are_purged(hub: TaskHub) -> None:
+    create(hub, "ended")
+    create(hub, "active")
+    hub.commit_episode(loaded(hub, "ended"), change(Status.FAILED))
+    assert hub.purge(["ended", "active", "unknown"]) == 1
+    assert [instance.instance_id for instance in hub.instances()] == ["active"]
+
+
+def test_a_list_is_filtered_and_goes_on_where_it_stopped(hub: TaskHub) -> None:
+    for number in range(5):
+        create(hub, f"{'ab'[number % 2]}{number}", now=NOW + timedelta(minutes=number))
+    wanted = InstanceFilter.from_query(
+        {"instanceIdPrefix": "a", "top": "2", "RuntimeStatus": "Pending,Running"}
+    )
+    first = wanted.apply(hub.instances(), "")
+    assert [instance.instance_id for instance in first.instances] == ["a0", "a2"]
+    rest = wanted.apply(hub.instances(), first.continuation)
+    assert ([instance.instance_id for instance in rest.instances], rest.continuation) == (["a4"], "")
+    late = InstanceFilter.from_query({"createdTimeFrom": "2026-01-01T00:03:00.000000Z"})
+    assert [i.instance_id for i in hub.instances() if late.fits(i)] == ["b3", "a4"]
+    with pytest.raises(ValueError, match="Unknown runtimeStatus"):
+        InstanceFilter.from_query({"runtimeStatus": "Sleeping"})
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-01-01T00:00:00Z", NOW),
+        ("2026-01-01T00:00:00", NOW),
+        ("2026-01-01T00:00:00.1234567Z", NOW + timedelta(microseconds=123456)),
+        ("2026-01-01T01:00:00.5+01:00", NOW + timedelta(milliseconds=500)),
+    ],
+)
+def test_moments_are_read_with_any_number_of_decimals(text: str, moment: datetime) -> None:
+    assert parse_utc(text) == moment
+    assert parse_utc(utc_text(moment)) == moment
