@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 POLL_SECONDS = 0.05
@@ -27,6 +28,7 @@ class ChildProcess:
         self.name = name
         self.log_path = log_path
         self._process = process
+        self._is_over = False
 
     @classmethod
     def start(
@@ -108,21 +110,18 @@ class ChildProcess:
     def stop(self, *, seconds: float = STOP_SECONDS) -> None:
         """Stop the child as it likes best, and whatever of its group is left after ``seconds`` by force."""
         self.ask_to_stop()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            pass
-        finally:
-            self.kill()
+        self.kill()
 
     def kill(self) -> None:
         """SIGKILL to the whole group, now."""
-        try:
-            os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
+        if self._is_over:  # the group's number may belong to somebody else by now
             return
-        finally:
-            self._process.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+        self._is_over = True
 
 
 def stop_all(children: Iterable[ChildProcess]) -> None:
