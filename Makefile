@@ -47,7 +47,7 @@ $(PYTHON_READY): requirements.txt requirements-dev.txt
 	fi; \
 	echo "Installing the Python packages into .venv ..."; \
 	$$python -m venv .venv && \
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	.venv/bin/python -m pip install -qq --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
 $(NODE_READY): local/package.json local/package-lock.json | $(PYTHON_READY)
