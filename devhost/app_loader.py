@@ -95,7 +95,6 @@ def _index(functions: list[Any], only: set[str]) -> LoadedApp:
                 signature=signature,
                 is_async=inspect.iscoroutinefunction(user_function),
                 is_disabled=_is_disabled(name),
-                retry=function.get_settings_dict("retry_policy"),
             )
         )
     return app

@@ -1,7 +1,7 @@
 """A function and its bindings as the host sees them after indexing."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -42,7 +42,6 @@ class FunctionDefinition:
     signature: Signature
     is_async: bool
     is_disabled: bool = False
-    retry: Mapping[str, str] | None = field(default=None)
 
     @property
     def durable_name(self) -> str:

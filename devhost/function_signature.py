@@ -21,8 +21,8 @@ def read_signature(name: str, user_function: Callable[..., Any], bindings: Seque
     parameters = dict(inspect.signature(user_function).parameters)
     try:
         annotations = typing.get_type_hints(user_function)
-    except (NameError, TypeError):
-        annotations = dict(getattr(user_function, "__annotations__", {}))
+    except (NameError, TypeError) as error:
+        raise refuse(f"its annotations cannot be read: {error}") from error
     by_name = {binding.name: binding for binding in bindings if binding.name != "$return"}
     wants_context = "context" in parameters and "context" not in by_name
     if wants_context:

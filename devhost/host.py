@@ -25,13 +25,14 @@ from devhost.lock_file import hold_lock
 from devhost.queue_listener import QueueListener
 from devhost.queue_output import QueueOutput
 from devhost.queue_settings import QueueSettings, read_queue_settings
-from devhost.settings_files import HostJson, resolve_tokens
+from devhost.settings_files import HostJson, app_setting, resolve_tokens
 from devhost.storage_connection import StorageConnections
 from devhost.timer_listener import TimerListener
 from devhost.timespan import parse_timespan
 
 logger = logging.getLogger("devhost")
 _GRACE_SECONDS = 5.0
+_TRIGGERS_WITHOUT_STORAGE = ("httpTrigger", "orchestrationTrigger", "activityTrigger", "entityTrigger")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,8 @@ class Host:
     async def _serve(self, hub: TaskHub, storage: StorageConnections) -> None:
         options = self._options
         app, errors = self._load()
-        urls = DurableClientUrls(self._hub_name, options.port)
+        require_storage(app)
+        urls = DurableClientUrls(self._hub_name, options.port, options.address)
         invoker = Invoker(str(options.script_root), self._timeout)
         invoker.inputs["durableClient"] = urls.client_datum
         invoker.outputs["queue"] = QueueOutput(storage, self._queues.encoding).write
@@ -126,6 +128,7 @@ class Host:
         logger.info("Host started; task hub '%s', data in %s", self._hub_name, options.data_dir)
         await stop.wait()
         logger.info("Stopping: no new work; what runs may end within %d seconds.", _GRACE_SECONDS)
+        http.close_functions()
         # HTTP stays up while functions end, for they may be calling the management API.
         await asyncio.gather(
             dispatcher.stop(_GRACE_SECONDS),
@@ -134,6 +137,18 @@ class Host:
         )
         await http.stop()
         logger.info("Stopped.")
+
+
+def require_storage(app: LoadedApp) -> None:
+    """Some triggers do not start without a storage account. Raises HostStartError."""
+    needing = [f for f in app.functions if f.trigger.type not in _TRIGGERS_WITHOUT_STORAGE]
+    if needing and not (
+        app_setting("AzureWebJobsStorage") or app_setting("AzureWebJobsStorage__accountName")
+    ):
+        raise HostStartError(
+            "Missing value for AzureWebJobsStorage in local.settings.json. "
+            f"The {needing[0].trigger.type} '{needing[0].name}' requires it."
+        )
 
 
 def hub_name(host_json: HostJson) -> str:

@@ -39,6 +39,11 @@ class HttpListener:
             (route_of(function, prefix), verbs(function.trigger), function) for function in functions
         ]
         self._runner: web.AppRunner | None = None
+        self._is_closed = False
+
+    def close_functions(self) -> None:
+        """Answer 503 on function routes from now on; the APIs stay."""
+        self._is_closed = True
 
     async def start(self, address: str, port: int) -> None:
         """Bind and serve. Raises OSError when the port is taken."""
@@ -62,6 +67,8 @@ class HttpListener:
         for template, allowed, function in self._routes:
             parameters = template.match(raw_path)
             if parameters is not None and (not allowed or request.method in allowed):
+                if self._is_closed:
+                    return web.Response(status=503)
                 return await self._call(function, request, parameters)
         if raw_path == "/" and request.method in ("GET", "HEAD"):
             if (app_setting("AzureWebJobsDisableHomepage") or "").lower() == "true":

@@ -86,13 +86,13 @@ class Invoker:
         started = time.monotonic()
         try:
             returned = await self._call(function, value, metadata or {}, invocation_id)
-        except asyncio.CancelledError:
-            logger.warning(
-                "Cancelled 'Functions.%s' (Id=%s): the host is stopping.", function.name, invocation_id
-            )
-            raise
         except BaseException as error:  # a user's function may raise anything; the host must outlive it
             if isinstance(error, KeyboardInterrupt):
+                raise
+            if isinstance(error, asyncio.CancelledError) and _is_being_cancelled():
+                logger.warning(
+                    "Cancelled 'Functions.%s' (Id=%s): the host is stopping.", function.name, invocation_id
+                )
                 raise
             error.__traceback__ = _user_frames(error.__traceback__)
             self._log_end(function, invocation_id, started, error)
@@ -185,6 +185,11 @@ class Invoker:
         if explicit is not None and explicit.type != "http":
             await self.outputs[explicit.type](explicit, returned)
         return returned
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _decode(converter_name: str, datum: Datum, metadata: Mapping[str, Datum]) -> Any:

@@ -34,7 +34,8 @@ def read_local_settings(script_root: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     content = _read_json(path)
-    if content.get("IsEncrypted", True):
+    has_values = content.get("Values") or content.get("ConnectionStrings")
+    if content.get("IsEncrypted", True) and has_values:
         raise HostStartError(
             f'{path} is encrypted, or does not say "IsEncrypted": false; devhost cannot decrypt settings.'
         )

@@ -17,9 +17,13 @@ class DurableClientUrls:
 
     hub_name: str
     port: int
+    address: str = "127.0.0.1"
 
     def _base(self) -> str:
         return f"http://localhost:{self.port}{WEBHOOK_PATH}"
+
+    def _rpc_host(self) -> str:
+        return "127.0.0.1" if self.address in ("0.0.0.0", "localhost", "") else self.address  # noqa: S104 (compared)
 
     def management_urls(self, instance_id: str, base: str | None = None) -> dict[str, str]:
         """The management payload of one instance."""
@@ -52,7 +56,7 @@ class DurableClientUrls:
             "managementUrls": self.management_urls("INSTANCEID"),
             "baseUrl": self._base(),
             "requiredQueryStringParameters": "code=devhost",
-            "rpcBaseUrl": f"http://127.0.0.1:{self.port}{RPC_PATH}/",
+            "rpcBaseUrl": f"http://{self._rpc_host()}:{self.port}{RPC_PATH}/",
             "httpBaseUrl": None,
         }
         return json.dumps(value)

@@ -150,7 +150,14 @@ def test_settings_are_resolved_and_the_environment_wins(
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", '{"Values": {}}', '{"IsEncrypted": true}', '{"IsEncrypted": false, "Values": []}']
+    "text",
+    [
+        "{",
+        "[]",
+        '{"Values": {"A": "b"}}',
+        '{"IsEncrypted": true, "Values": {"A": "b"}}',
+        '{"IsEncrypted": false, "Values": []}',
+    ],
 )
 def test_settings_that_cannot_be_read_are_one_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / "local.settings.json").write_text(text)
@@ -252,3 +259,9 @@ def test_only_the_named_functions_run_and_host_start_is_start(start_host: StartH
     assert host.call("GET", "/two").text == "two"
     assert host.call("GET", "/one").status == 404
     assert f"two: http://localhost:{host.port}/two" in host.log
+
+
+def test_a_trigger_that_needs_storage_does_not_start_without_it(start_host: StartHost) -> None:
+    host = start_host("ticking", environment={"AzureWebJobsStorage": ""})
+    assert host.process.wait(15) == 1
+    assert "Missing value for AzureWebJobsStorage in local.settings.json." in host.log

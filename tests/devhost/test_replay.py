@@ -194,6 +194,20 @@ async def test_events_of_other_names_wake_nobody(simulate: Simulate) -> None:
     assert simulation.instance().status is Status.RUNNING
 
 
+async def test_of_two_waits_for_one_name_the_newest_is_served_first(simulate: Simulate) -> None:
+    def twice(context: Context) -> Steps:
+        waits = [context.wait_for_external_event("same") for _ in range(2)]
+        return (yield context.task_all(waits))
+
+    simulation = simulate(twice)
+    simulation.start("twice")
+    await simulation.step()
+    for number in range(2):
+        simulation.raise_event("same", number)
+    await simulation.run()
+    assert simulation.instance().output == "[1,0]"
+
+
 async def test_continue_as_new_starts_an_empty_history_and_carries_late_events(simulate: Simulate) -> None:
     def rounds(context: Context) -> Steps:
         seen = context.get_input()

@@ -1,0 +1,129 @@
+"""How a function is called, and what becomes of what it gives."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import azure.functions as func
+import pytest
+from azure.functions.meta import Datum
+
+from devhost.function_binding import Binding, FunctionDefinition
+from devhost.function_signature import read_signature
+from devhost.invoker import FunctionTimeout, InvocationResult, Invoker
+
+TRIGGER = Binding("text", "queueTrigger", "IN", {"queueName": "q"})
+
+
+def define(function: Callable[..., Any], *bindings: Binding) -> FunctionDefinition:
+    all_bindings = (TRIGGER, *bindings)
+    signature = read_signature("f", function, all_bindings)
+    is_async = asyncio.iscoroutinefunction(function)
+    return FunctionDefinition("f", function, TRIGGER, all_bindings, signature, is_async=is_async)
+
+
+async def call(
+    function: Callable[..., Any],
+    *bindings: Binding,
+    limit: timedelta | None = None,
+    sent: list[Any] | None = None,
+) -> InvocationResult:
+    async def write(binding: Binding, datum: Datum) -> None:
+        (sent if sent is not None else []).append((binding.name, datum.value))
+
+    invoker = Invoker("/", limit)
+    invoker.outputs["queue"] = write
+    return await invoker.invoke(define(function, *bindings), Datum("input", "string"))
+
+
+async def test_a_synchronous_function_runs_in_a_thread_and_an_asynchronous_one_on_the_loop() -> None:
+    threads: list[threading.Thread] = []
+
+    def sync(text: str, context: func.Context) -> None:
+        threads.append(threading.current_thread())
+        local: Any = context.thread_local_storage
+        assert local.invocation_id == context.invocation_id
+
+    async def on_loop(text: str) -> None:
+        threads.append(threading.current_thread())
+
+    assert (await call(sync)).succeeded
+    assert (await call(on_loop)).succeeded
+    assert [thread is threading.main_thread() for thread in threads] == [False, True]
+
+
+async def test_outputs_are_sent_by_name_and_an_unset_one_is_not() -> None:
+    def puts(text: str, out: func.Out[str], other: func.Out[bytes]) -> str:
+        out.set(text + "!")
+        assert out.get() == "input!"
+        return "returned"
+
+    outs = [Binding(name, "queue", "OUT", {"queueName": "q"}) for name in ("out", "other", "$return")]
+    sent: list[Any] = []
+    assert (await call(puts, *outs, sent=sent)).succeeded
+    assert sent == [("out", "input!"), ("$return", "returned")]
+
+
+async def test_a_value_that_no_binding_takes_fails_the_call() -> None:
+    def returns(text: str) -> str:
+        return text
+
+    result = await call(returns)
+    assert (
+        result.error_text == "RuntimeError: function 'f' without a $return binding returned a non-None value"
+    )
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("x"), SystemExit(3), StopIteration("x"), asyncio.CancelledError()]
+)
+async def test_whatever_a_function_raises_fails_the_call_alone(error: BaseException) -> None:
+    def sync(text: str) -> None:
+        raise error
+
+    async def on_loop(text: str) -> None:
+        raise error
+
+    for function in (sync, on_loop):
+        result = await call(function)
+        assert not result.succeeded
+        assert "devhost/invoker.py" not in result.stack
+        assert "test_invoker.py" in result.stack
+
+
+async def test_a_function_over_its_time_fails() -> None:
+    async def on_loop(text: str) -> None:
+        await asyncio.sleep(60)
+
+    def sync(text: str) -> None:
+        time.sleep(0.3)
+
+    for function in (on_loop, sync):
+        result = await call(function, limit=timedelta(seconds=0.05))
+        assert isinstance(result.error, FunctionTimeout)
+        assert "Timeout value of 0:00:00.050000 exceeded by function 'Functions.f'" in result.error_text
+
+
+async def test_a_functions_own_timeout_is_its_own() -> None:
+    async def impatient(text: str) -> None:
+        async with asyncio.timeout(0.01):
+            await asyncio.sleep(60)
+
+    assert (await call(impatient, limit=timedelta(seconds=60))).error_text == "TimeoutError: "
+
+
+async def test_a_cancelled_call_is_cancelled() -> None:
+    started = asyncio.Event()
+
+    async def endless(text: str) -> None:
+        started.set()
+        await asyncio.sleep(60)
+
+    task = asyncio.create_task(call(endless))
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
