@@ -103,6 +103,10 @@ class Invoker:
     def _log_end(
         self, function: FunctionDefinition, invocation_id: str, started: float, error: BaseException | None
     ) -> None:
+        shown = error
+        if error is not None and function.trigger.type == "orchestrationTrigger":
+            # An orchestrator's error carries its whole state; its cause is what the developer wants to see.
+            shown = error.__cause__ or error
         logger.log(
             logging.ERROR if error else logging.INFO,
             "Executed 'Functions.%s' (%s, Id=%s, Duration=%dms)",
@@ -110,8 +114,7 @@ class Invoker:
             "Failed" if error else "Succeeded",
             invocation_id,
             (time.monotonic() - started) * 1000,
-            # An orchestrator's error carries its whole state; its cause is what the developer wants to see.
-            exc_info=(error.__cause__ or error) if error else None,
+            exc_info=shown,
         )
 
     async def _call(
@@ -156,7 +159,8 @@ class Invoker:
         try:
             return function.user_function(**arguments)
         except StopIteration as error:
-            raise RuntimeError(f"StopIteration: {error}") from error  # a future cannot carry StopIteration
+            # A future cannot carry StopIteration.
+            raise RuntimeError(f"StopIteration: {error}").with_traceback(error.__traceback__) from None
 
     async def _deliver(
         self, function: FunctionDefinition, result: Any, outs: Mapping[str, OutValue]

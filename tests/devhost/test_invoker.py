@@ -77,21 +77,27 @@ async def test_a_value_that_no_binding_takes_fails_the_call() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "error", [ValueError("x"), SystemExit(3), StopIteration("x"), asyncio.CancelledError()]
-)
-async def test_whatever_a_function_raises_fails_the_call_alone(error: BaseException) -> None:
+@pytest.mark.parametrize("kind", [ValueError, SystemExit, StopIteration, asyncio.CancelledError])
+async def test_whatever_a_function_raises_fails_the_call_alone(kind: type[BaseException]) -> None:
     def sync(text: str) -> None:
-        raise error
+        raise kind("x")
 
     async def on_loop(text: str) -> None:
-        raise error
+        raise kind("x")
 
     for function in (sync, on_loop):
         result = await call(function)
         assert not result.succeeded
-        assert "devhost/invoker.py" not in result.stack
-        assert "test_invoker.py" in result.stack
+        assert kind.__name__ in result.error_text
+        assert f"in {function.__name__}" in result.stack or kind is StopIteration
+
+
+async def test_a_stack_begins_with_the_users_own_code() -> None:
+    def sync(text: str) -> None:
+        raise ValueError("x") from KeyError("y")
+
+    result = await call(sync)
+    assert result.stack.startswith(f'  File "{__file__}"')
 
 
 async def test_a_function_over_its_time_fails() -> None:
