@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -59,12 +60,18 @@ class Host:
     async def run(self) -> None:
         """Run until SIGINT or SIGTERM. Raises HostStartError."""
         options = self._options
-        options.data_dir.mkdir(parents=True, exist_ok=True)
-        lock = hold_lock(options.data_dir / f"{self._hub_name}.lock")
-        hub = TaskHub(options.data_dir / f"{self._hub_name}.sqlite")
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        try:
+            options.data_dir.mkdir(parents=True, exist_ok=True)
+            lock = hold_lock(options.data_dir / f"{self._hub_name}.lock")
+            hub = TaskHub(options.data_dir / f"{self._hub_name}.sqlite")
+        except (OSError, sqlite3.Error) as error:
+            raise HostStartError(f"The task hub in {options.data_dir} cannot be opened: {error}.") from None
         storage = StorageConnections()
         try:
-            await self._serve(hub, storage)
+            await self._serve(hub, storage, stop)
         finally:
             await storage.close()
             hub.close()
@@ -81,7 +88,7 @@ class Host:
             logger.error("%s", error)
         return app, errors
 
-    async def _serve(self, hub: TaskHub, storage: StorageConnections) -> None:
+    async def _serve(self, hub: TaskHub, storage: StorageConnections, stop: asyncio.Event) -> None:
         options = self._options
         app, errors = self._load()
         require_storage(app)
@@ -106,9 +113,6 @@ class Host:
             *(QueueListener(f, invoker, storage, self._queues) for f in app.of_type("queueTrigger")),
             *(TimerListener(f, invoker, hub, utc_now) for f in app.of_type("timerTrigger")),
         ]
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
         try:
             await http.start(options.address, options.port)
         except OSError as error:

@@ -38,10 +38,7 @@ async def run_episode(
     """Run one step. Stores nothing. Raises EpisodeAbandoned when the orchestrator timed out."""
     past: list[Event] = msgspec.json.decode("[" + ",".join(episode.past) + "]")
     now = _not_before(now, past, episode.messages)
-    # A new execution's first message may lie behind an event that came early; it goes first.
-    messages = sorted(
-        episode.messages, key=lambda message: message["EventType"] != EventType.EXECUTION_STARTED
-    )
+    messages = episode.messages
     new = [event(EventType.ORCHESTRATOR_STARTED, now), *messages]
     if not past and messages[0]["EventType"] != EventType.EXECUTION_STARTED:
         raise EpisodeAbandoned("the first message of the execution is missing")
@@ -81,6 +78,12 @@ def _decide(step: "_Step", result: InvocationResult, functions: DurableFunctions
             reason = f"Orchestrator function '{name}' failed: {reply.error}"
             return step.end(Status.FAILED, reason, outcome=outcome, custom_status=reply.custom_status)
         return step.end(Status.COMPLETED, reply.output, outcome=outcome, custom_status=reply.custom_status)
+    if outcome.is_stuck:
+        logger.warning(
+            "Orchestration %s has returned and yet stays Running, as on Azure: the host still waits for an "
+            "external event of it. Was one task given to task_any more than once?",
+            instance_id,
+        )
     return step.go_on(outcome, reply)
 
 

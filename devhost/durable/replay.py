@@ -37,10 +37,15 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class ReplayOutcome:
-    """What the episode decided. `is_finished`: the actions ended, and no task is open."""
+    """What the episode decided.
+
+    `is_finished`: the actions ended, and no task is open. `is_stuck`: the function has returned, no task is open,
+    but the actions wait for an external event, as they do when `task_any` gets one task twice.
+    """
 
     decisions: list[Decision]
     is_finished: bool
+    is_stuck: bool
     next_id: int
     continued_input: str | None = None
     continues_as_new: bool = False
@@ -92,6 +97,7 @@ class _Replay:
         return ReplayOutcome(
             decisions=[self._decisions[task_id] for task_id in sorted(self._decisions)],
             is_finished=ended and is_over and not self._open,
+            is_stuck=is_over and not ended and not self._open,
             next_id=self._next_id,
             continued_input=self._continued[-1] if self._continued else None,
             continues_as_new=bool(self._continued) and self._reply.error is None,

@@ -136,8 +136,12 @@ class TaskHub:
         if instance is not None and not instance.status.is_final:
             fitting = [row for row in rows if row[1] in (None, instance.execution_id)]
             if fitting:
+                past = self.history(instance_id)
+                if not past:
+                    # A new execution: its start and the events it was handed go before what came meanwhile.
+                    fitting.sort(key=lambda row: row[1] is None)
                 messages = [msgspec.json.decode(row[2]) for row in fitting]
-                return Episode(instance, self.history(instance_id), messages, rows[-1][0])
+                return Episode(instance, past, messages, rows[-1][0])
         with self._transaction() as db:
             db.execute(
                 "DELETE FROM messages WHERE instance_id = ? AND message_id <= ?", (instance_id, rows[-1][0])

@@ -208,6 +208,28 @@ async def test_of_two_waits_for_one_name_the_newest_is_served_first(simulate: Si
     assert simulation.instance().output == "[1,0]"
 
 
+async def test_a_task_given_to_task_any_twice_leaves_the_instance_running_as_on_azure(
+    simulate: Simulate, caplog: pytest.LogCaptureFixture
+) -> None:
+    def verify(context: Context) -> Steps:
+        timer = context.create_timer(context.current_utc_datetime + timedelta(minutes=1))
+        for number in range(2):
+            winner = yield context.task_any([context.wait_for_external_event(f"try{number}"), timer])
+            if winner == timer:
+                return "too late"
+        return "verified"
+
+    simulation = simulate(verify)
+    simulation.start("verify")
+    simulation.raise_event("try0", 0)
+    await simulation.run()
+    assert simulation.instance().status is Status.RUNNING
+    assert "has returned and yet stays Running, as on Azure" in caplog.text
+    simulation.raise_event("try1", 0)
+    await simulation.run()
+    assert simulation.instance().output == '"too late"'
+
+
 async def test_continue_as_new_starts_an_empty_history_and_carries_late_events(simulate: Simulate) -> None:
     def rounds(context: Context) -> Steps:
         seen = context.get_input()

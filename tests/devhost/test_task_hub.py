@@ -117,6 +117,25 @@ def test_a_restart_finds_activities_timers_and_messages(tmp_path: Path) -> None:
     hub.close()
 
 
+def test_a_new_execution_begins_with_its_start_and_then_the_events_in_their_order(hub: TaskHub) -> None:
+    create(hub)
+    episode = loaded(hub)
+    hub.add_event("i", raised("meanwhile"))
+    started = execution_started("i", "2", "o", '"x"', NOW)
+    over = EpisodeChange(
+        history=[],
+        status=Status.RUNNING,
+        custom_status=None,
+        updated=NOW,
+        starts_over=("2", '"x"'),
+        messages=[started, raised("carried")],
+    )
+    hub.commit_episode(episode, over)
+    following = loaded(hub)
+    assert following.instance.execution_id == "2"
+    assert [message["Name"] for message in following.messages] == ["o", "carried", "meanwhile"]
+
+
 def test_only_ended_instances_are_purged(hub: TaskHub) -> None:
     create(hub, "ended")
     create(hub, "active")
