@@ -27,13 +27,14 @@ class Checkout:
         shutil.copy(ROOT / "local.settings.json.example", self.settings_file)
 
     def start(self, *command: str | Path, **environment: str) -> ChildProcess:
+        own_make = {"MAKELEVEL": "0", "MAKEFLAGS": ""}  # though `make test` may have started us
         ports = {name.upper(): str(port) for name, port in asdict(self.ports).items()}
         return ChildProcess.start(
             " ".join(map(str, command)),
             command,
             log_path=self.root / "output.log",
             directory=self.root,
-            environment={"PYTHONUNBUFFERED": "1", **ports, **environment},
+            environment={"PYTHONUNBUFFERED": "1", **own_make, **ports, **environment},
         )
 
     def processes(self) -> dict[int, str]:
