@@ -39,8 +39,9 @@ class Decision:
 class ReplayOutcome:
     """What the episode decided.
 
-    `is_finished`: the actions ended, and no task is open. `is_stuck`: the function has returned, no task is open,
-    but the actions wait for an external event, as they do when `task_any` gets one task twice.
+    `is_finished`: the actions ended, and no task is open.
+    `is_stuck`: the function has returned and no task is open, but the actions wait for an external event,
+    as they do when `task_any` gets one task twice.
     """
 
     decisions: list[Decision]

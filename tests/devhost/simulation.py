@@ -1,5 +1,6 @@
 """The durable part of the host without time or a process; every step can be followed by a restart."""
 
+import inspect
 import random
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -29,8 +30,9 @@ def durable_functions(app: df.DFApp) -> DurableFunctions:
         bindings = tuple(Binding(item["name"], item["type"], item["direction"], item) for item in raw)
         user_function, name = function.get_user_function(), function.get_function_name()
         signature = read_signature(name, user_function, bindings)
+        is_async = inspect.iscoroutinefunction(user_function)
         trigger = bindings[0]
-        definition = FunctionDefinition(name, user_function, trigger, bindings, signature, is_async=False)
+        definition = FunctionDefinition(name, user_function, trigger, bindings, signature, is_async=is_async)
         found[trigger.type][definition.durable_name.lower()] = definition
     return DurableFunctions(found["orchestrationTrigger"], found["activityTrigger"])
 
