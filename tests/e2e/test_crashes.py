@@ -53,6 +53,19 @@ async def test_a_redelivered_turn_starts_no_second_job_and_says_nothing(
     assert len(await states_once_ended(stack)) == jobs_before + 1
 
 
+async def test_two_deliveries_of_one_turn_at_the_same_time_start_one_job(
+    stack: Stack, playground: PlaygroundDriver
+) -> None:
+    turn = message_turn("order a laptop", playground=playground, ports=stack.ports)
+    jobs_before = len(await job_states(stack))
+    answers = await asyncio.gather(*(post_turn(turn, ports=stack.ports) for _ in range(4)))
+    statuses = {status for status, _, _ in answers}
+    assert 200 in statuses
+    assert statuses <= {200, 503}  # 503: come back later, another delivery is at work
+    assert await told(playground, stack) == [1, 1, 1]
+    assert len(await job_states(stack)) == jobs_before + 1
+
+
 async def test_a_turn_redelivered_after_a_kill_is_answered_by_the_first_delivery_alone(
     stack: Stack, playground: PlaygroundDriver
 ) -> None:

@@ -34,3 +34,8 @@ async def test_a_person_orders_with_the_button_of_the_welcome_card(stack: Stack,
         await page.bubble("Thank you for ordering a laptop", seconds=10)
         await page.card("Your order was delivered", seconds=40)
         await page.keep_picture(PICTURES / "4-ordered-by-button.png")
+
+
+@pytest.mark.page
+async def test_no_tool_tried_to_call_another_machine_meanwhile(stack: Stack) -> None:
+    assert list(stack.logs.glob("*-refused.log")) == []
