@@ -2,7 +2,7 @@
 
 import inspect
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 import azure.functions as func
@@ -11,6 +11,8 @@ from azure.functions import meta
 from devhost.errors import AppLoadError
 from devhost.function_binding import Binding, Signature
 
+Refuse = Callable[[str], AppLoadError]
+
 
 def read_signature(name: str, user_function: Callable[..., Any], bindings: Sequence[Binding]) -> Signature:
     """Check parameters against bindings as the worker does. Raises AppLoadError with its reason."""
@@ -18,33 +20,17 @@ def read_signature(name: str, user_function: Callable[..., Any], bindings: Seque
     def refuse(reason: str) -> AppLoadError:
         return AppLoadError(f"FunctionLoadError: cannot load the {name} function: {reason}")
 
-    parameters = dict(inspect.signature(user_function).parameters)
     try:
         annotations = typing.get_type_hints(user_function)
     except (NameError, TypeError) as error:
         raise refuse(f"its annotations cannot be read: {error}") from error
     by_name = {binding.name: binding for binding in bindings if binding.name != "$return"}
+    parameters = set(inspect.signature(user_function).parameters)
     wants_context = "context" in parameters and "context" not in by_name
     if wants_context:
-        annotation = annotations.get("context")
-        if annotation is not None and getattr(annotation, "__name__", "") != "Context":
-            raise refuse(
-                'the "context" parameter is expected to be of type azure.functions.Context, '
-                f"got {annotation!r}"
-            )
-        parameters.pop("context")
-    missing = by_name.keys() - parameters.keys()
-    if missing:
-        raise refuse(
-            "the following parameters are declared in the function definition (function.json or "
-            f"function decorators) but not in Python: {sorted(missing)}"
-        )
-    undeclared = parameters.keys() - by_name.keys()
-    if undeclared:
-        raise refuse(
-            "the following parameters are declared in Python but not in the function definition "
-            f"(function.json or function decorators): {sorted(undeclared)}"
-        )
+        parameters.remove("context")
+        _check_context(annotations.get("context"), refuse)
+    _check_names(by_name.keys(), parameters, refuse)
     converters: dict[str, str] = {}
     python_types: dict[str, Any] = {}
     outs: set[str] = set()
@@ -64,7 +50,24 @@ def read_signature(name: str, user_function: Callable[..., Any], bindings: Seque
     )
 
 
-def _out_type(annotation: Any, name: str, refuse: Callable[[str], AppLoadError]) -> Any:
+def _check_context(annotation: Any, refuse: Refuse) -> None:
+    if annotation is not None and getattr(annotation, "__name__", "") != "Context":
+        raise refuse(
+            f'the "context" parameter is expected to be of type azure.functions.Context, got {annotation!r}'
+        )
+
+
+def _check_names(bindings: Set[str], parameters: Set[str], refuse: Refuse) -> None:
+    definition = "in the function definition (function.json or function decorators)"
+    if bindings - parameters:
+        missing = sorted(bindings - parameters)
+        raise refuse(f"the following parameters are declared {definition} but not in Python: {missing}")
+    if parameters - bindings:
+        undeclared = sorted(parameters - bindings)
+        raise refuse(f"the following parameters are declared in Python but not {definition}: {undeclared}")
+
+
+def _out_type(annotation: Any, name: str, refuse: Refuse) -> Any:
     if annotation is None:
         return None
     if annotation is func.Out or typing.get_origin(annotation) is func.Out:
@@ -85,9 +88,7 @@ def _converter_name(binding: Binding, annotation: Any) -> str:
     return binding.type
 
 
-def _check_annotation(
-    binding: Binding, converter_name: str, annotation: Any, refuse: Callable[[str], AppLoadError]
-) -> None:
+def _check_annotation(binding: Binding, converter_name: str, annotation: Any, refuse: Refuse) -> None:
     if annotation is None or converter_name == "generic" or binding.type == "durableClient":
         return
     converter = converter_of(converter_name)

@@ -47,6 +47,26 @@ class HostOptions:
     only: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What runs."""
+
+    http: HttpListener
+    admin: AdminApi
+    dispatcher: Dispatcher
+    listeners: Sequence[QueueListener | TimerListener]
+
+    async def stop(self) -> None:
+        self.http.close_functions()
+        # HTTP stays up while functions end, for they may be calling the management API.
+        await asyncio.gather(
+            self.dispatcher.stop(_GRACE_SECONDS),
+            self.admin.stop(_GRACE_SECONDS),
+            *(listener.stop(_GRACE_SECONDS) for listener in self.listeners),
+        )
+        await self.http.stop()
+
+
 class Host:
     """One running host over one app and one task hub."""
 
@@ -88,10 +108,10 @@ class Host:
             logger.error("%s", error)
         return app, errors
 
-    async def _serve(self, hub: TaskHub, storage: StorageConnections, stop: asyncio.Event) -> None:
+    def _assemble(
+        self, app: LoadedApp, errors: list[str], hub: TaskHub, storage: StorageConnections
+    ) -> _Parts:
         options = self._options
-        app, errors = self._load()
-        require_storage(app)
         urls = DurableClientUrls(self._hub_name, options.port, options.address)
         invoker = Invoker(str(options.script_root), self._timeout)
         invoker.inputs["durableClient"] = urls.client_datum
@@ -113,10 +133,17 @@ class Host:
             *(QueueListener(f, invoker, storage, self._queues) for f in app.of_type("queueTrigger")),
             *(TimerListener(f, invoker, hub, utc_now) for f in app.of_type("timerTrigger")),
         ]
+        return _Parts(http, admin, dispatcher, listeners)
+
+    async def _serve(self, hub: TaskHub, storage: StorageConnections, stop: asyncio.Event) -> None:
+        options = self._options
+        app, errors = self._load()
+        require_storage(app)
+        parts = self._assemble(app, errors, hub, storage)
         try:
-            await http.start(options.address, options.port)
+            await parts.http.start(options.address, options.port)
         except OSError as error:
-            await http.stop()
+            await parts.http.stop()
             raise HostStartError(
                 f"Port {options.port} is unavailable ({os.strerror(error.errno or 0)}). "
                 "Close the process using that port, or specify another port using --port [-p]."
@@ -126,20 +153,13 @@ class Host:
             *differences(app, self._queues),
         ]:
             logger.info("%s", line)
-        dispatcher.start()
-        for listener in listeners:
+        parts.dispatcher.start()
+        for listener in parts.listeners:
             listener.start()
         logger.info("Host started; task hub '%s', data in %s", self._hub_name, options.data_dir)
         await stop.wait()
         logger.info("Stopping: no new work; what runs may end within %d seconds.", _GRACE_SECONDS)
-        http.close_functions()
-        # HTTP stays up while functions end, for they may be calling the management API.
-        await asyncio.gather(
-            dispatcher.stop(_GRACE_SECONDS),
-            admin.stop(_GRACE_SECONDS),
-            *(listener.stop(_GRACE_SECONDS) for listener in listeners),
-        )
-        await http.stop()
+        await parts.stop()
         logger.info("Stopped.")
 
 

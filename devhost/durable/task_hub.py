@@ -5,7 +5,7 @@ With the write-ahead log and synchronous=NORMAL a killed process loses nothing; 
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -152,8 +152,7 @@ class TaskHub:
     def commit_episode(self, episode: Episode, change: EpisodeChange) -> list[ActivityWork]:
         """Store one step as a whole and return the activities that it scheduled."""
         instance_id = episode.instance.instance_id
-        execution_id = episode.instance.execution_id
-        input_text = episode.instance.input_text
+        execution_id, input_text = episode.instance.execution_id, episode.instance.input_text
         with self._transaction() as db:
             db.execute(
                 "DELETE FROM messages WHERE instance_id = ? AND message_id <= ?",
@@ -161,18 +160,13 @@ class TaskHub:
             )
             if change.starts_over:
                 db.execute("DELETE FROM history WHERE instance_id = ?", (instance_id,))
-                db.execute("DELETE FROM timers WHERE instance_id = ?", (instance_id,))
                 execution_id, input_text = change.starts_over
             else:
-                first = len(episode.past)
-                rows = [
-                    (instance_id, first + index, _text(event)) for index, event in enumerate(change.history)
-                ]
-                db.executemany("INSERT INTO history (instance_id, position, event) VALUES (?,?,?)", rows)
+                self._append(instance_id, len(episode.past), change.history)
+            if change.starts_over or change.status.is_final:
+                db.execute("DELETE FROM timers WHERE instance_id = ?", (instance_id,))
             for message in change.messages:
                 self._add_message(instance_id, execution_id, message)
-            if change.status.is_final:
-                db.execute("DELETE FROM timers WHERE instance_id = ?", (instance_id,))
             db.executemany(
                 "INSERT INTO timers (instance_id, execution_id, task_id, fire_at) VALUES (?,?,?,?)",
                 [
@@ -180,22 +174,19 @@ class TaskHub:
                     for task_id, fire_at in change.timers
                 ],
             )
+            status, updated = int(change.status), utc_text(change.updated)
             db.execute(
                 "UPDATE instances SET execution_id = ?, input = ?, status = ?, output = ?, custom_status = ?,"
                 " updated = ? WHERE instance_id = ?",
-                (
-                    execution_id,
-                    input_text,
-                    int(change.status),
-                    change.output,
-                    change.custom_status,
-                    utc_text(change.updated),
-                    instance_id,
-                ),
+                (execution_id, input_text, status, change.output, change.custom_status, updated, instance_id),
             )
             return [
                 self._add_activity(instance_id, execution_id, *activity) for activity in change.activities
             ]
+
+    def _append(self, instance_id: str, first: int, events: Sequence[Event]) -> None:
+        rows = [(instance_id, first + index, _text(event)) for index, event in enumerate(events)]
+        self._db.executemany("INSERT INTO history (instance_id, position, event) VALUES (?,?,?)", rows)
 
     def _add_activity(
         self, instance_id: str, execution_id: str, task_id: int, name: str, input_text: str | None
