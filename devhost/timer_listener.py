@@ -71,6 +71,7 @@ class TimerListener:
         )
         self._next: datetime | None = None
         self._task: asyncio.Task[None] | None = None
+        self._is_stopping = False
         self._run_ended = asyncio.Event()
         self._run_ended.set()
 
@@ -80,6 +81,7 @@ class TimerListener:
 
     async def stop(self, grace_seconds: float) -> None:
         """Start no more runs; wait a while for the one under way."""
+        self._is_stopping = True
         if self._task is None:
             return
         try:
@@ -107,7 +109,7 @@ class TimerListener:
             await self.run(is_past_due=True)
         elif self._runs_on_startup:
             await self.run(is_past_due=False)
-        while self._next is not None:
+        while self._next is not None and not self._is_stopping:
             wait = self._next - self._clock()
             if wait > timedelta(0):
                 await asyncio.sleep(min(wait, _LONGEST_SLEEP).total_seconds())

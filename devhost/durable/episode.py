@@ -18,6 +18,7 @@ from devhost.function_binding import FunctionDefinition
 from devhost.invoker import FunctionTimeout, InvocationResult, Invoker
 
 logger = logging.getLogger("devhost")
+_LONGEST_CUSTOM_STATUS = 16 * 1024
 
 
 class EpisodeAbandoned(Exception):
@@ -64,13 +65,15 @@ def _decide(step: "_Step", result: InvocationResult, functions: DurableFunctions
     if isinstance(reply, OrchestratorCrash):
         return step.end(Status.FAILED, f"Orchestrator function '{name}' failed: {reply.text}")
     try:
+        if len((reply.custom_status or "").encode("utf-16-le")) > _LONGEST_CUSTOM_STATUS:
+            raise OrchestrationFault("The custom status must not exceed 16 KB of UTF-16 text of JSON.")
         outcome = replay([*step.past, *step.new], reply)
         for decision in outcome.decisions:
             _check_activity(decision, functions)
     except OrchestrationFault as fault:
         logger.error("Orchestration %s failed: %s", instance_id, fault)
         reason = f"Orchestrator function '{name}' failed: {fault}"
-        return step.end(Status.FAILED, reason, custom_status=reply.custom_status)
+        return step.end(Status.FAILED, reason)
     if outcome.is_finished and outcome.continues_as_new:
         return step.start_over(outcome, reply)
     if outcome.is_finished:

@@ -2,7 +2,9 @@
 
 import json
 import random
+import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -174,3 +176,13 @@ def test_a_stop_lets_what_runs_end_and_a_restart_goes_on(start_host: StartHost) 
     assert "Stopped." in host.log
     host = start_host(arguments=("start", *names)).wait_until_up()
     assert host.ended("over-a-restart")["output"] == "timed out"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_request_under_way_is_answered_before_the_host_ends(start_host: StartHost, number: int) -> None:
+    host = start_host(arguments=("start", "--functions", "slow")).wait_until_up()
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(host.call, "GET", "/api/slow?seconds=1")
+        until(lambda: "Executing 'Functions.slow'" in host.log)
+        assert host.stop(number) == 0
+        assert answer.result(5).text == "done at last"

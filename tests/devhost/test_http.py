@@ -1,5 +1,7 @@
 """HTTP triggers and the admin API, over a running host."""
 
+import http.client
+
 from tests.devhost.host_process import DevhostProcess, until
 
 
@@ -56,6 +58,15 @@ def test_a_function_can_be_run_by_hand(everything: DevhostProcess) -> None:
     assert everything.call("POST", "/admin/functions/unknown", '{"input": ""}').status == 404
     assert everything.call("POST", "/admin/functions/work", "no json").status == 400
     assert everything.call("POST", "/admin/functions/chain", '{"input": ""}').status == 400
+
+
+def test_a_chunked_body_arrives_empty_as_on_azure(everything: DevhostProcess) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", everything.port, timeout=10)
+    headers = {"X-Test": "t", "Transfer-Encoding": "chunked"}
+    connection.request("POST", "/api/echo", iter([b"body"]), headers, encode_chunked=True)
+    assert connection.getresponse().read() == b"POST t "
+    connection.close()
+    assert "A chunked request body is not handed to 'Functions.echo'" in everything.log
 
 
 def test_the_log_says_when_a_function_begins_and_ends(everything: DevhostProcess) -> None:

@@ -304,6 +304,18 @@ async def test_a_falsy_custom_status_clears_it(simulate: Simulate) -> None:
     assert simulation.instance().custom_status is None
 
 
+async def test_a_custom_status_that_azure_would_refuse_fails_the_instance(simulate: Simulate) -> None:
+    def talks(context: Context) -> Steps:
+        context.set_custom_status("x" * context.get_input())
+        yield context.call_activity("double", 1)
+
+    for length, status in ((8190, Status.COMPLETED), (8191, Status.FAILED)):  # and two quotation marks
+        simulation = simulate(talks)
+        simulation.start("talks", length)
+        await simulation.run()
+        assert simulation.instance().status is status
+
+
 async def test_an_error_after_actions_keeps_them_and_fails(simulate: Simulate) -> None:
     def gives_up(context: Context) -> Steps:
         yield context.task_all([context.call_activity("double", n) for n in range(2)])
