@@ -28,6 +28,7 @@ class ChildProcess:
         self.name = name
         self.log_path = log_path
         self._process = process
+        self._was_asked = False
         self._is_over = False
 
     @classmethod
@@ -103,9 +104,10 @@ class ChildProcess:
         return "\n".join([*(f"    {line}" for line in tail), f"    ({self.log_path})"])
 
     def ask_to_stop(self) -> None:
-        """SIGTERM to the child alone; what it started, it is to stop itself."""
-        if self.exit_code is None:
+        """SIGTERM to the child alone, and once: at a second one Azurite drops what it was about to save."""
+        if not self._was_asked and self.exit_code is None:
             self._process.terminate()
+        self._was_asked = True
 
     def stop(self, *, seconds: float = STOP_SECONDS) -> None:
         """Stop the child as it likes best, and whatever of its group is left after ``seconds`` by force."""
