@@ -44,6 +44,7 @@ def differences(app: LoadedApp, queues: QueueSettings) -> list[str]:
         found.append(
             f"{LEASE_VARIABLE}={queues.lease}: queue messages are leased for that long, not for 0:10:00"
         )
+    found.append("the app runs in the host's own process: what blocks the app's event loop blocks the host")
     found.append(
         "a synchronous function over its time limit is reported as failed, but its thread is not killed"
     )

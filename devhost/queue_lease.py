@@ -18,6 +18,7 @@ class QueueLease:
     def __init__(self, queue: QueueClient, message: QueueMessage, lease: timedelta) -> None:
         self._queue, self.message, self._lease = queue, message, lease
         self._pop_receipt = message.pop_receipt or ""
+        self._updating = asyncio.Lock()
         self._renewal = asyncio.get_running_loop().create_task(self._renew())
 
     async def _renew(self) -> None:
@@ -25,7 +26,8 @@ class QueueLease:
         while True:
             await asyncio.sleep(wait.total_seconds())
             try:
-                await self._set_visibility(self._lease)
+                async with self._updating:
+                    await self._set_visibility(self._lease)
                 wait = self._lease / 2
             except HttpResponseError as error:
                 if error.status_code is not None and error.status_code < 500:
@@ -50,7 +52,9 @@ class QueueLease:
         self._pop_receipt = updated.pop_receipt or self._pop_receipt
 
     async def _end_renewal(self) -> None:
-        self._renewal.cancel()
+        # Not in the middle of a renewal: its new pop receipt would be lost, and the message with it.
+        async with self._updating:
+            self._renewal.cancel()
         await asyncio.gather(self._renewal, return_exceptions=True)
 
     async def delete(self) -> None:

@@ -426,7 +426,7 @@ numbers = count()
 KINDS = ["call", "retry", "timer", "all", "race", "event"]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 3)), max_size=6), st.integers(0, 2**16))
 def test_kills_between_any_two_steps_change_no_result(
     tmp_path: Path, plan: list[tuple[str, int]], seed: int
