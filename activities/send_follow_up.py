@@ -1,7 +1,5 @@
 """What a job tells its user, sent into the conversation in which it was asked for."""
 
-from typing import Any
-
 import azure.durable_functions as df
 
 from agent import follow_up as follow_ups
@@ -12,7 +10,7 @@ blueprint = df.Blueprint()
 
 
 @blueprint.activity_trigger(input_name="follow_up")
-async def send_follow_up(follow_up: dict) -> dict[str, Any]:
+async def send_follow_up(follow_up: dict) -> dict:
     """Send a FollowUp; how it went. What raises, the orchestration retries."""
     sent = await follow_ups.send(from_task_hub(follow_up, follow_ups.FollowUp), services=services())
     return to_task_hub(sent)

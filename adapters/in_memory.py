@@ -281,10 +281,10 @@ class NothingToMake:
 
 
 class InMemoryServices:
-    """All ports in memory, on a stepped clock."""
+    """All ports in memory, on a stepped clock unless another is given."""
 
-    def __init__(self, *, route: Route = "teams") -> None:
-        self.clock = SteppedClock()
+    def __init__(self, *, route: Route = "teams", clock: SteppedClock | None = None) -> None:
+        self.clock = clock or SteppedClock()
         self.connector = RecordingConnector()
         self.bot_runner = ConnectorBotAdapter(connector=self.connector)
         self.token_validator = OpenDoor()

@@ -33,7 +33,7 @@ def follow_up(context: df.DurableOrchestrationContext) -> Generator[Any, Any, An
 
     A job that breaks is told so to its user, and its orchestration ends as Failed.
     """
-    following = from_task_hub(context.get_input(), Following)
+    following = from_task_hub(context.get_input(expected_type=dict), Following)
     job, outcome, told = following.job, following.outcome, following.told
     completed = context.wait_for_external_event(steps.COMPLETED)
     try:

@@ -48,6 +48,7 @@ def wait(context: Context, time: timedelta, completed: Any | None) -> Generator[
     """Wait for ``time``, or until the event task ``completed`` ends, if one is given; whether it did.
 
     The event only wakes: what it reports must have been written down before, for the check to find it.
+    Once it has ended, give None: it would end each wait at once.
     """
     until = context.current_utc_datetime + time
     context.set_custom_status({"step": "waiting", "until": until.isoformat()})

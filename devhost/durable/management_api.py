@@ -129,7 +129,7 @@ class ManagementApi:
         return web.json_response(view, status=500 if failed and wants_500 else 200)
 
     def _view(self, instance: Instance, query: Mapping[str, str]) -> dict[str, Any]:
-        view = instance_view(instance, show_input=_flag(query, "showInput"))
+        view = instance_view(instance, show_input=_flag(query, "showInput", default=True))
         if _flag(query, "showHistory"):
             show_output = _flag(query, "showHistoryOutput")
             view["historyEvents"] = history_view(
@@ -186,8 +186,10 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _flag(query: Mapping[str, str], name: str) -> bool:
-    return any(key.lower() == name.lower() and value.lower() == "true" for key, value in query.items())
+def _flag(query: Mapping[str, str], name: str, *, default: bool = False) -> bool:
+    """A boolean of the query; what is neither true nor false counts as not given."""
+    given = [value.lower() for key, value in query.items() if key.lower() == name.lower()]
+    return given[0] == "true" if given and given[0] in ("true", "false") else default
 
 
 def _bad_argument(reason: str) -> web.Response:

@@ -50,7 +50,7 @@ class SteppedOrchestration:
     def current_utc_datetime(self) -> datetime:
         return self._clock.now()
 
-    def get_input(self) -> Any:
+    def get_input(self, expected_type: type) -> Any:
         return self._given
 
     def set_custom_status(self, status: Any) -> None:
