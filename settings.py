@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+LONGEST_ORDER_SECONDS = 30 * 24 * 3600
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -88,8 +89,12 @@ def _check(settings: Settings) -> None:
         )
     if settings.retention_days < 1:
         raise SettingsError("The app setting RetentionDays must be 1 or more")
-    if settings.order_wait_seconds < 0 or settings.order_delivery_seconds < 0:
-        raise SettingsError("The app settings OrderWaitSeconds and OrderDeliverySeconds must not be negative")
+    for name, seconds in (
+        ("OrderWaitSeconds", settings.order_wait_seconds),
+        ("OrderDeliverySeconds", settings.order_delivery_seconds),
+    ):
+        if not 0 <= seconds <= LONGEST_ORDER_SECONDS:
+            raise SettingsError(f"The app setting {name} must be from 0 to {LONGEST_ORDER_SECONDS}")
     for name, url in (
         ("BotOpenIdMetadata", settings.open_id_metadata_url),
         ("ProactiveServiceUrl", settings.proactive_service_url),
@@ -101,7 +106,10 @@ def _check(settings: Settings) -> None:
 
 
 def _is_safe(url: str, is_development: bool) -> bool:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
     if parts.scheme == "https":
         return bool(parts.hostname)
     return parts.scheme == "http" and is_development and is_loopback(url)
@@ -109,4 +117,7 @@ def _is_safe(url: str, is_development: bool) -> bool:
 
 def is_loopback(url: str) -> bool:
     """Whether ``url`` leads to this very machine."""
-    return urlsplit(url).hostname in LOOPBACK_HOSTS
+    try:
+        return urlsplit(url).hostname in LOOPBACK_HOSTS
+    except ValueError:  # no URL at all
+        return False

@@ -5,6 +5,7 @@ from typing import Any
 from botbuilder.core import ActivityHandler, BotAdapter, TurnContext
 from botbuilder.schema import Activity, ActivityTypes, ConversationReference, ResourceResponse
 
+from agent.incoming import BadTurn
 from agent.ports import Connector
 from agent.turn_claim import TurnResponse
 
@@ -21,8 +22,8 @@ class ConnectorBotAdapter(BotAdapter):
         self._connector = connector
 
     async def process(self, incoming: dict[str, Any], bot: ActivityHandler) -> TurnResponse | None:
-        """Run the turn of this incoming activity. Raises what the bot and the connector raise."""
-        turn_context = TurnContext(self, Activity().deserialize(incoming))
+        """Run the turn of this incoming activity. Raises BadTurn, and what bot and connector raise."""
+        turn_context = TurnContext(self, _to_botbuilder(incoming))
         await self.run_pipeline(turn_context, bot.on_turn)
         if turn_context.activity.type == ActivityTypes.invoke:
             return _invoke_response(turn_context)
@@ -67,8 +68,17 @@ class ConnectorBotAdapter(BotAdapter):
         )
 
 
+def _to_botbuilder(incoming: dict[str, Any]) -> Activity:
+    try:
+        return Activity().deserialize(incoming)
+    except (AttributeError, TypeError, ValueError):  # msrest's own is a ValueError
+        # Nothing of the cause is kept: it quotes what the user said.
+        raise BadTurn("The body is not a channel activity: a property has the wrong type") from None
+
+
 def _invoke_response(turn_context: TurnContext) -> TurnResponse:
     sent = turn_context.turn_state.get(BotAdapter._INVOKE_RESPONSE_KEY)
     if sent is None:
         return TurnResponse(501)
-    return TurnResponse(int(sent.value.status), sent.value.body)
+    body = sent.value.body
+    return TurnResponse(int(sent.value.status), body.serialize() if hasattr(body, "serialize") else body)

@@ -90,7 +90,10 @@ class BotConnectorClient:
                 answer = await response.read()
                 if response.status >= 300:
                     raise _error_of(response, answer)
-        except aiohttp.ClientConnectorError as error:
+        except aiohttp.InvalidURL:
+            raise ChannelRefused("the service URL is no URL") from None
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            # Nothing was sent.
             raise ChannelBusy("the channel cannot be reached", retry_after=DEFAULT_RETRY_AFTER) from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise DeliveryAmbiguous("no answer from the channel") from error

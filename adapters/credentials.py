@@ -12,6 +12,7 @@ from agent.ports import ChannelBusy, TokenRefused
 SCOPE = "https://api.botframework.com/.default"
 AUTHORITY = "https://login.microsoftonline.com"
 MULTI_TENANT = "botframework.com"
+TIMEOUT_SECONDS = 5.0
 RETRY_AFTER = timedelta(seconds=5)
 
 
@@ -37,6 +38,9 @@ class MsalCredentials:
                 answer = await asyncio.to_thread(self._acquire)
             except requests.RequestException as error:
                 raise ChannelBusy("Entra cannot be reached", retry_after=RETRY_AFTER) from error
+            except (ValueError, RuntimeError):
+                # What msal raises for a tenant that is not there quotes Entra's answer: it is not kept.
+                raise TokenRefused("Entra does not know the app's tenant") from None
         if "access_token" not in answer:
             raise TokenRefused(f"Entra gave no token for the app: {answer.get('error', 'no reason given')}")
         token: str = answer["access_token"]
@@ -49,6 +53,7 @@ class MsalCredentials:
                 client_credential=self._app_password,
                 authority=f"{AUTHORITY}/{self._tenant_id}",
                 http_client=self._http_client,
+                timeout=TIMEOUT_SECONDS,
             )
         answer: dict[str, Any] = self._app.acquire_token_for_client(scopes=[SCOPE])
         return answer

@@ -1,5 +1,6 @@
 """Every port without a network, on the same contract: for tests, and to try a change without storage."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -7,8 +8,8 @@ from typing import Any
 import msgspec
 
 from adapters.bot_adapter import ConnectorBotAdapter
-from agent.conversation import Conversation, Route
-from agent.delivery_record import ENDED, DeliveryRecord
+from agent.conversation import PERSONAL, Conversation, Route
+from agent.delivery_record import FORGOTTEN, DeliveryRecord
 from agent.order import Order
 from agent.ports import Clock, DeliveryOptions
 from agent.turn_claim import TurnClaim, TurnResponse
@@ -116,9 +117,12 @@ class InMemoryConversationStore:
     def __init__(self) -> None:
         self._conversations: dict[tuple[str, str], Conversation] = {}
         self._personal: dict[tuple[str, str, Route], tuple[str, str]] = {}
+        self._heard_at: dict[tuple[str | None, str | None], datetime] = {}
 
-    async def heard(self, conversation: Conversation) -> None:
+    async def heard(self, conversation: Conversation, *, at: datetime) -> None:
         self._keep(conversation)
+        if conversation.conversation_type == PERSONAL:
+            self._heard_at[conversation.tenant_id, conversation.aad_object_id] = at
         if conversation.is_personal_in_teams:
             self._point_to(conversation, "teams")
 
@@ -131,7 +135,11 @@ class InMemoryConversationStore:
 
     async def find_personal(self, tenant_id: str, aad_object_id: str, *, route: Route) -> Conversation | None:
         key = self._personal.get((tenant_id, aad_object_id, route))
-        return self._conversations.get(key) if key else None
+        found = self._conversations.get(key) if key else None
+        if found and found.gone_at:
+            heard_at = self._heard_at.get((tenant_id, aad_object_id), found.gone_at)
+            return None if heard_at > found.gone_at else found
+        return found
 
     async def mark_gone(self, channel_id: str, conversation_id: str, *, at: datetime) -> None:
         known = self._conversations.get((channel_id, conversation_id))
@@ -150,11 +158,14 @@ class InMemoryConversationStore:
 class InMemoryTurnClaims:
     def __init__(self) -> None:
         self._claims: dict[str, TurnClaim] = {}
+        self._lasting: set[str] = set()
         self._versions = count(1)
 
-    async def insert(self, turn_key: str, *, at: datetime) -> bool:
+    async def insert(self, turn_key: str, *, at: datetime, is_lasting: bool = False) -> bool:
         if turn_key in self._claims:
             return False
+        if is_lasting:
+            self._lasting.add(turn_key)
         self._write(TurnClaim(turn_key=turn_key, state="claimed", claimed_at=at))
         return True
 
@@ -169,16 +180,26 @@ class InMemoryTurnClaims:
         return True
 
     async def mark_started(self, turn_key: str) -> None:
-        self._write(msgspec.structs.replace(self._claims[turn_key], state="started"))
+        self._set(turn_key, state="started")
 
     async def acknowledge(self, turn_key: str, *, response: TurnResponse | None) -> None:
-        self._write(msgspec.structs.replace(self._claims[turn_key], state="acknowledged", response=response))
+        kept = msgspec.convert(json.loads(json.dumps(msgspec.to_builtins(response))), TurnResponse | None)
+        self._set(turn_key, state="acknowledged", response=kept)
+
+    def _set(self, turn_key: str, **values: Any) -> None:
+        if turn_key in self._claims:
+            self._write(msgspec.structs.replace(self._claims[turn_key], **values))
 
     async def forget(self, turn_key: str) -> None:
         self._claims.pop(turn_key, None)
+        self._lasting.discard(turn_key)
 
     async def forget_before(self, cutoff: datetime) -> int:
-        old = [key for key, claim in self._claims.items() if claim.claimed_at < cutoff]
+        old = [
+            key
+            for key, claim in self._claims.items()
+            if claim.claimed_at < cutoff and key not in self._lasting
+        ]
         for key in old:
             del self._claims[key]
         return len(old)
@@ -206,7 +227,7 @@ class InMemoryDeliveryLedger:
         old = [
             record.delivery_id
             for record in self._records.values()
-            if record.updated_at < cutoff and record.state in ENDED
+            if record.updated_at < cutoff and record.state in FORGOTTEN
         ]
         for delivery_id in old:
             del self._records[delivery_id]

@@ -8,8 +8,8 @@ from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 
-from adapters.tables import ROW, Tables
-from agent.delivery_record import ENDED, DeliveryRecord
+from adapters.tables import ROW, Tables, delete_rows
+from agent.delivery_record import FORGOTTEN, DeliveryRecord
 
 DELIVERIES = "deliveries"
 
@@ -40,6 +40,7 @@ class TableDeliveryLedger:
             updated_at=row["updatedAt"],
             attempts=row["attempts"],
             reason=row["reason"],
+            ambiguities=row.get("ambiguities", 0),
             activity_id=row.get("activityId"),
             body=row.get("body", b""),
             version=row.metadata["etag"] or "",
@@ -60,15 +61,8 @@ class TableDeliveryLedger:
 
     async def forget_before(self, cutoff: datetime) -> int:
         table = await self._tables.table(DELIVERIES)
-        dropped = 0
-        old = table.query_entities(
-            "updatedAt lt @cutoff", parameters={"cutoff": cutoff}, select=["PartitionKey", "state"]
-        )
-        async for row in old:
-            if row["state"] in ENDED:
-                await table.delete_entity(row["PartitionKey"], ROW)
-                dropped += 1
-        return dropped
+        forgotten = " or ".join(f"state eq '{state}'" for state in FORGOTTEN)
+        return await delete_rows(table, f"updatedAt lt @cutoff and ({forgotten})", cutoff=cutoff)
 
 
 def _to_row(record: DeliveryRecord) -> dict[str, Any]:
@@ -78,6 +72,7 @@ def _to_row(record: DeliveryRecord) -> dict[str, Any]:
         "state": record.state,
         "updatedAt": record.updated_at,
         "attempts": record.attempts,
+        "ambiguities": record.ambiguities,
         "reason": record.reason,
         "activityId": record.activity_id,
         "body": record.body or None,

@@ -1,27 +1,32 @@
 """The TurnClaims port on Azure Tables: a row a turn, inserted if absent."""
 
 import json
+import zlib
+from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 
-from adapters.tables import ROW, Tables
+from adapters.tables import ROW, Tables, delete_rows
 from agent.turn_claim import TurnClaim, TurnResponse
 
 TURN_CLAIMS = "turnclaims"
 
 
 class TableTurnClaims:
-    """``turnclaims``: partition = turn key. A response to give again is kept as JSON text."""
+    """``turnclaims``: partition = turn key. A response to give again is kept as zipped JSON: a column
+    holds 64 KiB."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    async def insert(self, turn_key: str, *, at: datetime) -> bool:
+    async def insert(self, turn_key: str, *, at: datetime, is_lasting: bool = False) -> bool:
         table = await self._tables.table(TURN_CLAIMS)
-        row = {"PartitionKey": turn_key, "RowKey": ROW, "state": "claimed", "claimedAt": at}
+        row = {"state": "claimed", "claimedAt": at, "isLasting": is_lasting}
+        row |= {"PartitionKey": turn_key, "RowKey": ROW}
         try:
             await table.create_entity(row)
         except ResourceExistsError:
@@ -34,12 +39,12 @@ class TableTurnClaims:
             row = await table.get_entity(turn_key, ROW)
         except ResourceNotFoundError:
             return None
-        response = json.loads(row.get("response", "null"))
+        response = row.get("response")
         return TurnClaim(
             turn_key=turn_key,
             state=row["state"],
             claimed_at=row["claimedAt"],
-            response=TurnResponse(**response) if response else None,
+            response=TurnResponse(**json.loads(zlib.decompress(response))) if response else None,
             version=row.metadata["etag"] or "",
         )
 
@@ -63,7 +68,7 @@ class TableTurnClaims:
         if response is None:
             await self._set(turn_key, state="acknowledged")
             return
-        kept = json.dumps({"status": response.status, "body": response.body})
+        kept = zlib.compress(json.dumps({"status": response.status, "body": response.body}).encode())
         await self._set(turn_key, state="acknowledged", response=kept)
 
     async def forget(self, turn_key: str) -> None:
@@ -72,15 +77,10 @@ class TableTurnClaims:
 
     async def forget_before(self, cutoff: datetime) -> int:
         table = await self._tables.table(TURN_CLAIMS)
-        dropped = 0
-        old = table.query_entities(
-            "claimedAt lt @cutoff", parameters={"cutoff": cutoff}, select=["PartitionKey"]
-        )
-        async for row in old:
-            await table.delete_entity(row["PartitionKey"], ROW)
-            dropped += 1
-        return dropped
+        return await delete_rows(table, "claimedAt lt @cutoff and isLasting eq false", cutoff=cutoff)
 
-    async def _set(self, turn_key: str, **values: str) -> None:
+    async def _set(self, turn_key: str, **values: Any) -> None:
         table = await self._tables.table(TURN_CLAIMS)
-        await table.upsert_entity({"PartitionKey": turn_key, "RowKey": ROW, **values}, mode=UpdateMode.MERGE)
+        with suppress(ResourceNotFoundError):
+            row = {"PartitionKey": turn_key, "RowKey": ROW, **values}
+            await table.update_entity(row, mode=UpdateMode.MERGE)

@@ -1,7 +1,11 @@
 """The tables of the app's storage account, each made at its first use."""
 
+import asyncio
+from datetime import datetime
+
 from azure.data.tables.aio import TableClient, TableServiceClient
 
+DELETED_AT_ONCE = 50
 ROW = "row"  # the row key of tables that have one row a partition
 
 
@@ -22,3 +26,16 @@ class Tables:
 
     async def close(self) -> None:
         await self._service.close()
+
+
+async def delete_rows(table: TableClient, which: str, *, cutoff: datetime) -> int:
+    """Delete the rows of a table with one row a partition that match the filter; how many there were."""
+    found = table.query_entities(which, parameters={"cutoff": cutoff}, select=["PartitionKey"])
+    deleted = 0
+    async for page in found.by_page():
+        keys = [row["PartitionKey"] async for row in page]
+        for start in range(0, len(keys), DELETED_AT_ONCE):
+            some = keys[start : start + DELETED_AT_ONCE]
+            await asyncio.gather(*(table.delete_entity(key, ROW) for key in some))
+        deleted += len(keys)
+    return deleted

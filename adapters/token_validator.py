@@ -2,11 +2,20 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import requests
-from botframework.connector.auth import ChannelValidation, SimpleCredentialProvider
+from botframework.connector.auth import (
+    AuthenticationConstants,
+    ChannelValidation,
+    JwtTokenExtractor,
+    SimpleCredentialProvider,
+)
 
-from agent.ports import NotAuthenticated, NotAuthorized
+from agent.ports import KeysUnavailable, NotAuthenticated, NotAuthorized
+
+TIMEOUT_SECONDS = 5.0
+KEYS_HOLD = timedelta(hours=1)
 
 
 class ChannelTokenValidator:
@@ -19,24 +28,41 @@ class ChannelTokenValidator:
 
     def __init__(self, *, app_id: str, open_id_metadata_url: str = "") -> None:
         self._credentials = SimpleCredentialProvider(app_id, "")
-        if open_id_metadata_url:
-            ChannelValidation.open_id_metadata_endpoint = open_id_metadata_url
+        self._metadata_url = (
+            open_id_metadata_url or AuthenticationConstants.TO_BOT_FROM_CHANNEL_OPENID_METADATA_URL
+        )
+        ChannelValidation.open_id_metadata_endpoint = self._metadata_url
 
     async def validate(self, authorization: str | None, *, channel_id: str, service_url: str) -> None:
         if not authorization:
             raise NotAuthenticated("the request carries no token")
-        # The library fetches the keys with blocking calls, hence the thread.
-        await asyncio.to_thread(asyncio.run, self._validate(authorization, channel_id, service_url))
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                # The library fetches the keys with blocking calls, hence the thread.
+                await asyncio.to_thread(asyncio.run, self._validate(authorization, channel_id, service_url))
+        except (requests.RequestException, TimeoutError) as error:
+            raise KeysUnavailable("the channel's signing keys cannot be fetched") from error
 
     async def _validate(self, authorization: str, channel_id: str, service_url: str) -> None:
+        keys = JwtTokenExtractor.get_open_id_metadata(self._metadata_url)
         try:
-            await ChannelValidation.authenticate_channel_token_with_service_url(
-                authorization, self._credentials, service_url, channel_id
-            )
+            try:
+                await self._ask_library(authorization, channel_id, service_url)
+            except IndexError:  # an unknown key: they may have been changed. At most once an hour
+                if keys.last_updated > datetime.now() - KEYS_HOLD:
+                    raise
+                keys.last_updated = datetime.min
+                await self._ask_library(authorization, channel_id, service_url)
         except requests.RequestException:
-            raise  # the keys cannot be had: our fault, not the caller's
+            raise
         except Exception as error:
+            # The library raises bare Exception, and whatever jwt raises.
             raise NotAuthorized("the token is not one of the channel's for this agent") from error
+
+    async def _ask_library(self, authorization: str, channel_id: str, service_url: str) -> None:
+        await ChannelValidation.authenticate_channel_token_with_service_url(
+            authorization, self._credentials, service_url, channel_id
+        )
 
 
 class UnsignedTurns:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from agent.conversation import PERSONAL, Conversation
-from agent.ports import Connector, ConversationStore, DeliveryOptions
+from agent.ports import Connector, ConversationGone, ConversationStore, DeliveryOptions
 from agent.proactive_message import ToConversation, ToUser
 
 
@@ -20,16 +20,20 @@ async def conversation_for(
 ) -> Conversation:
     """The conversation in which this one is reached; a user's is created where there is none yet.
 
-    Raises ConversationUnknown, and what ``Connector.create_conversation`` raises.
+    Raises ConversationUnknown, ConversationGone, and what ``Connector.create_conversation`` raises.
     """
     if isinstance(to, ToUser):
-        known = await conversations.find_personal(to.tenant_id, to.aad_object_id, route=options.route)
-        return known or await _create_conversation(
-            to, conversations=conversations, connector=connector, options=options
-        )
-    conversation = await conversations.find(to.channel_id, to.conversation_id)
-    if conversation is None:
-        raise ConversationUnknown(f"the agent was never heard in this conversation on {to.channel_id}")
+        conversation = await conversations.find_personal(to.tenant_id, to.aad_object_id, route=options.route)
+        if conversation is None:
+            conversation = await _create_conversation(
+                to, conversations=conversations, connector=connector, options=options
+            )
+    else:
+        conversation = await conversations.find(to.channel_id, to.conversation_id)
+        if conversation is None:
+            raise ConversationUnknown("the agent was never heard in this conversation")
+    if conversation.gone_at:
+        raise ConversationGone("the agent was removed or blocked before this message")
     return conversation
 
 

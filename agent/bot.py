@@ -4,9 +4,9 @@ import re
 from typing import Any, Protocol
 
 from botbuilder.core import ActivityHandler, InvokeResponse, TurnContext
-from botbuilder.schema import Activity, Attachment, ChannelAccount
+from botbuilder.schema import Activity, ChannelAccount
 
-from agent.answer import ADAPTIVE_CARD, Answer, card
+from agent.answer import Answer, card
 from agent.conversation import conversation_of
 from agent.incoming import IncomingActivity, derived_key
 from agent.jobs.catalog import JOBS, job_asked_for
@@ -15,6 +15,11 @@ from agent.ports import Services
 from agent.turn_claim import TurnClaim
 from agent.turns import claim_turn
 
+UNKNOWN_BUTTON = {
+    "statusCode": 400,
+    "type": "application/vnd.microsoft.error",
+    "value": {"code": "BadRequest", "message": "The agent does not know what this button asks for."},
+}
 GREETING = re.compile(r"^(hi|hello|hey|help|start|good (morning|afternoon|evening))\b", re.IGNORECASE)
 
 
@@ -52,14 +57,12 @@ class Bot(ActivityHandler):
 
         Teams documentation "Universal Actions for Adaptive Cards", section "Response format".
         """
-        data = (
-            execute_data(self._incoming.value)
-            if turn_context.activity.name == "adaptiveCard/action"
-            else None
-        )
+        if turn_context.activity.name != "adaptiveCard/action":
+            return await super().on_invoke_activity(turn_context)
+        data = execute_data(self._incoming.value)
         definition = job_asked_for(None, data)
         if definition is None:
-            return await super().on_invoke_activity(turn_context)
+            return InvokeResponse(status=200, body=UNKNOWN_BUTTON)
         answer = await self._take_on(definition, request=data)
         body = {
             "statusCode": 200,
@@ -68,17 +71,18 @@ class Bot(ActivityHandler):
         }
         return InvokeResponse(status=200, body=body)
 
-    async def on_installation_update_add(self, turn_context: TurnContext) -> None:
-        await self._welcome_once(turn_context)
+    async def on_installation_update(self, turn_context: TurnContext) -> None:
+        """An upgrade of the app (``add-upgrade``, ``remove-upgrade``) is neither arrival nor leave."""
+        if turn_context.activity.action == "add":
+            await self._welcome_once(turn_context)
+        elif turn_context.activity.action == "remove":
+            await self._leave()
 
     async def on_members_added_activity(
         self, members_added: list[ChannelAccount], turn_context: TurnContext
     ) -> None:
         if self._is_among(members_added):
             await self._welcome_once(turn_context)
-
-    async def on_installation_update_remove(self, turn_context: TurnContext) -> None:
-        await self._leave()
 
     async def on_members_removed_activity(
         self, members_removed: list[ChannelAccount], turn_context: TurnContext
@@ -103,7 +107,9 @@ class Bot(ActivityHandler):
     async def _welcome_once(self, turn_context: TurnContext) -> None:
         """installationUpdate and conversationUpdate arrive together, in either order: one welcomes."""
         claims = self._services.turn_claims
-        claim = await claim_turn(self._welcome_key(), claims=claims, clock=self._services.clock)
+        claim = await claim_turn(
+            self._welcome_key(), claims=claims, clock=self._services.clock, is_lasting=True
+        )
         if claim.state != "acknowledged":
             await turn_context.send_activity(to_botbuilder(welcome()))
             await claims.acknowledge(claim.turn_key, response=None)
@@ -151,7 +157,5 @@ def execute_data(value: Any) -> Any:
 
 def to_botbuilder(answer: Answer) -> Activity:
     """The answer as botbuilder's Activity."""
-    reply = Activity(type="message", text=answer.text or None, summary=answer.summary or None)
-    if answer.card is not None:
-        reply.attachments = [Attachment(content_type=ADAPTIVE_CARD, content=answer.card)]
+    reply: Activity = Activity().deserialize(answer.to_activity())
     return reply

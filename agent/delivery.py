@@ -1,5 +1,6 @@
 """deliver(): one proactive message to its conversation, once; the only proactive way out."""
 
+import asyncio
 import hashlib
 from datetime import timedelta
 
@@ -10,10 +11,12 @@ from agent.conversation import Conversation
 from agent.delivery_record import ENDED, DeliveryRecord, DeliveryState
 from agent.ports import (
     ChannelError,
+    ChannelRefused,
     Clock,
     Connector,
     ConversationGone,
     ConversationStore,
+    DeliveryAmbiguous,
     DeliveryLedger,
     DeliveryOptions,
 )
@@ -23,8 +26,11 @@ from agent.proactive_message import (
     parse_proactive_message,
 )
 
-# A send that began longer ago than this is over, or its process died (the connector's time-out and a margin).
+# An attempt is ended after SEND_LASTS; so one that says "sending" for longer than SEND_HOLDS has died.
+SEND_LASTS = timedelta(seconds=15)
 SEND_HOLDS = timedelta(seconds=20)
+# A message whose sending had no answer may have arrived: it is sent again this often, and no more.
+RESENDS = 1
 
 
 class DeliveryInProgress(Exception):
@@ -40,10 +46,10 @@ async def deliver(
     options: DeliveryOptions,
     clock: Clock,
 ) -> DeliveryRecord:
-    """Send the message unless it was sent; how it ended: sent, gone or expired.
+    """Send the message unless it was sent; how it ended: sent, gone, expired, or failed for good.
 
-    Raises ConversationUnknown, DeliveryInProgress and the errors of Connector but ConversationGone; the
-    attempt's reason is in the ledger then.
+    Raises what is worth another attempt, its reason in the ledger: ConversationUnknown, DeliveryInProgress,
+    ChannelBusy, TokenRefused, and for the first time DeliveryAmbiguous or TimeoutError.
     """
     record = await _claim(message.delivery_id, ledger=ledger, clock=clock)
     if record.state in ENDED:
@@ -51,15 +57,23 @@ async def deliver(
     if message.is_expired(clock.now()):
         return await _note(record, "expired", ledger=ledger, clock=clock)
     try:
-        conversation = await conversation_for(
-            message.to, conversations=conversations, connector=connector, options=options
-        )
-        if conversation.gone_at:
-            return await _note(record, "gone", ledger=ledger, clock=clock, reason="gone before this message")
-        activity_id = await _send(message, conversation, conversations, connector=connector, clock=clock)
+        async with asyncio.timeout(SEND_LASTS.total_seconds()):
+            conversation = await conversation_for(
+                message.to, conversations=conversations, connector=connector, options=options
+            )
+            activity_id = await _send(message, conversation, conversations, connector=connector, clock=clock)
     except ConversationGone as error:
         return await _note(record, "gone", ledger=ledger, clock=clock, reason=reason_of(error))
-    except (ChannelError, ConversationUnknown) as error:
+    except ChannelRefused as error:
+        return await _fail(record, message, error, ledger=ledger, clock=clock)
+    except (DeliveryAmbiguous, TimeoutError) as error:
+        record = msgspec.structs.replace(record, ambiguities=record.ambiguities + 1)
+        if record.ambiguities > RESENDS:
+            return await _fail(record, message, error, ledger=ledger, clock=clock)
+        await _note(record, "retrying", ledger=ledger, clock=clock, reason=reason_of(error))
+        raise
+    except Exception as error:
+        # Whatever it is, each attempt leaves its reason; what to do about it is the caller's.
         await _note(record, "retrying", ledger=ledger, clock=clock, reason=reason_of(error))
         raise
     return await _note(record, "sent", ledger=ledger, clock=clock, activity_id=activity_id)
@@ -76,7 +90,7 @@ async def close_undelivered(body: bytes, *, ledger: DeliveryLedger, clock: Clock
     """End the record of a message that came to the poison queue, keeping its body and its last reason."""
     try:
         delivery_id = parse_proactive_message(body).delivery_id
-        reason = "came to the poison queue without an attempt"
+        reason = "came to the poison queue"
     except UnusableMessage as error:
         delivery_id, reason = unusable_id(body), reason_of(error)
     now = clock.now()
@@ -101,7 +115,9 @@ def unusable_id(body: bytes) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """An attempt's reason as it is kept: the error's class and words, with the cause's class."""
+    """An attempt's reason as it is kept: the error's class and our own words, with the cause's class."""
+    if not isinstance(error, (ChannelError, ConversationUnknown, UnusableMessage)):
+        return type(error).__name__  # the words of others may quote anything
     cause = f" ({type(error.__cause__).__name__})" if error.__cause__ else ""
     return f"{type(error).__name__}: {error}{cause}"[:1000]
 
@@ -136,8 +152,20 @@ async def _note(
     noted = msgspec.structs.replace(
         record, state=state, updated_at=clock.now(), reason=reason, activity_id=activity_id
     )
-    await ledger.replace(noted)
-    return noted
+    return await ledger.replace(noted) or noted
+
+
+async def _fail(
+    record: DeliveryRecord,
+    message: ProactiveMessage,
+    error: Exception,
+    *,
+    ledger: DeliveryLedger,
+    clock: Clock,
+) -> DeliveryRecord:
+    """End the delivery as failed; its message stays in the record."""
+    kept = msgspec.structs.replace(record, body=msgspec.json.encode(message))
+    return await _note(kept, "failed", ledger=ledger, clock=clock, reason=reason_of(error))
 
 
 async def _send(

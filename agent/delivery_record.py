@@ -7,13 +7,16 @@ import msgspec
 
 DeliveryState = Literal["sending", "retrying", "sent", "gone", "expired", "failed"]
 ENDED: frozenset[DeliveryState] = frozenset({"sent", "gone", "expired", "failed"})
+FORGOTTEN: tuple[DeliveryState, ...] = ("sent", "gone", "expired")  # after a while; what failed is kept
 
 
 class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one delivery so far.
 
+    ``ambiguities``: how many attempts ended without an answer that tells what became of the message.
     ``reason``: why the last attempt did not end in sent; no user text.
-    ``body``: the queue message as it came, where it could not be delivered, so that nothing is lost.
+    ``body``: the message as JSON (or as it came, if it could not be read) where it could not be delivered,
+    so that nothing is lost.
     ``version``: the store's own mark of the row's state.
     """
 
@@ -21,6 +24,7 @@ class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
     state: DeliveryState
     updated_at: datetime
     attempts: int = 0
+    ambiguities: int = 0
     reason: str = ""
     activity_id: str | None = None
     body: bytes = b""

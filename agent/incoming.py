@@ -2,12 +2,16 @@
 
 import hashlib
 import re
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 COPILOT = "copilot"
-MENTION = re.compile(r"<at\b[^>]*>.*?</at>", re.DOTALL | re.IGNORECASE)
+MENTION = re.compile(r"<at(?: [^<>]*)?>[^<>]*</at>", re.IGNORECASE)
+QUOTED_DATA = re.compile(r"(unknown field|[Ii]nvalid (?:enum )?value) (?:`[^`]*`|'[^']*'|[^ ]+)")
+# What a user asks for is said in few words; a message may have 100 KB.
+LONGEST_REQUEST = 1000  # characters
+NotEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class BadTurn(Exception):
@@ -25,26 +29,23 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class ConversationAccount(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The conversation an activity belongs to; Teams puts the thread into the id (``;messageid=``)."""
 
-    conversation_id: str = msgspec.field(name="id")
+    conversation_id: NotEmpty = msgspec.field(name="id")
     conversation_type: str | None = None
     tenant_id: str | None = None
-    is_group: bool | None = None
 
 
 class IncomingActivity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One incoming channel activity: the fields we decide by, typed (Bot Framework activity schema)."""
 
-    type: str
-    channel_id: str
-    service_url: str
+    type: NotEmpty
+    channel_id: NotEmpty
+    service_url: NotEmpty
     conversation: ConversationAccount
     sender: Account = msgspec.field(name="from")
     recipient: Account | None = None
     incoming_id: str | None = msgspec.field(name="id", default=None)
     text: str | None = None
     value: Any = None
-    action: str | None = None
-    delivery_mode: str | None = None
     locale: str | None = None
     channel_data: Any = None
     entities: list[Any] | None = None
@@ -61,8 +62,8 @@ class IncomingActivity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
 
     @property
     def words(self) -> str:
-        """What the user said, without the mention that addressed it to the agent."""
-        return MENTION.sub("", self.text or "").strip()
+        """What the user said, its first LONGEST_REQUEST characters, without mentions."""
+        return MENTION.sub("", (self.text or "")[:LONGEST_REQUEST]).strip()
 
     @property
     def is_from_copilot(self) -> bool:
@@ -86,7 +87,7 @@ def parse_incoming(body: bytes) -> tuple[dict[str, Any], IncomingActivity]:
         raw = msgspec.json.decode(body)
         incoming = msgspec.convert(raw, IncomingActivity)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise BadTurn(f"The body is not a channel activity: {error}") from error
+        raise BadTurn(f"The body is not a channel activity: {unquoted(error)}") from None
     return raw, msgspec.structs.replace(incoming, turn_key=_turn_key(incoming, body))
 
 
@@ -94,6 +95,11 @@ def _turn_key(incoming: IncomingActivity, body: bytes) -> str:
     """The same for each delivery of one activity. Where the channel gives no id, the body stands for it."""
     what = incoming.incoming_id or hashlib.sha256(body).hexdigest()
     return derived_key(incoming.channel_id, incoming.conversation.conversation_id, what)
+
+
+def unquoted(error: Exception) -> str:
+    """What msgspec found wrong, without what it quotes of the data: errors are logged, user text is not."""
+    return QUOTED_DATA.sub(r"\1", str(error))
 
 
 def derived_key(*parts: str) -> str:

@@ -43,6 +43,10 @@ class NotAuthenticated(Exception):
     """The turn carries no token: answer 401."""
 
 
+class KeysUnavailable(Exception):
+    """The channel's signing keys cannot be had, so no token can be checked: answer 503."""
+
+
 class NotAuthorized(Exception):
     """The turn's token does not hold, or the turn may not come in here: answer 403."""
 
@@ -89,13 +93,13 @@ class TokenValidator(Protocol):
     """Did the channel sign this turn?"""
 
     async def validate(self, authorization: str | None, *, channel_id: str, service_url: str) -> None:
-        """Raises NotAuthenticated or NotAuthorized."""
+        """Raises NotAuthenticated, NotAuthorized or KeysUnavailable."""
 
 
 class ConversationStore(Protocol):
     """The conversations the agent knows; each is read by key, never by a scan."""
 
-    async def heard(self, conversation: Conversation) -> None:
+    async def heard(self, conversation: Conversation, *, at: datetime) -> None:
         """Keep the conversation as a turn just told it; it is no longer gone.
 
         A personal conversation in Teams becomes its user's, under tenant and Entra object id.
@@ -108,7 +112,10 @@ class ConversationStore(Protocol):
         """The conversation, gone or not; None when it was never heard of."""
 
     async def find_personal(self, tenant_id: str, aad_object_id: str, *, route: Route) -> Conversation | None:
-        """The user's personal conversation on this route."""
+        """The user's personal conversation on this route.
+
+        None when there is none, or when it went and the user was heard elsewhere since.
+        """
 
     async def mark_gone(self, channel_id: str, conversation_id: str, *, at: datetime) -> None:
         """Nothing is to be sent there until it is heard again. Unknown conversations are ignored."""
@@ -117,7 +124,7 @@ class ConversationStore(Protocol):
 class TurnClaims(Protocol):
     """Who is at work on a turn, so that a turn delivered twice is taken once."""
 
-    async def insert(self, turn_key: str, *, at: datetime) -> bool:
+    async def insert(self, turn_key: str, *, at: datetime, is_lasting: bool = False) -> bool:
         """Claim the turn if nobody has; False when somebody has."""
 
     async def read(self, turn_key: str) -> TurnClaim | None: ...
@@ -126,15 +133,15 @@ class TurnClaims(Protocol):
         """Claim it anew for ourselves, unless it changed since ``claim`` was read; False then."""
 
     async def mark_started(self, turn_key: str) -> None:
-        """The turn's job is stored durably."""
+        """The turn's job is stored durably. A claim that is gone is left so."""
 
     async def acknowledge(self, turn_key: str, *, response: TurnResponse | None) -> None:
-        """The turn is answered; ``response`` is the body to give again."""
+        """The turn is answered; ``response`` is what to give again. A claim that is gone is left so."""
 
     async def forget(self, turn_key: str) -> None: ...
 
     async def forget_before(self, cutoff: datetime) -> int:
-        """Drop the claims made before ``cutoff``; how many there were."""
+        """Drop the claims made before ``cutoff`` that are not lasting; how many there were."""
 
 
 class DeliveryLedger(Protocol):
@@ -149,7 +156,7 @@ class DeliveryLedger(Protocol):
         """Write over the record that ``record`` was made from; None when that changed since."""
 
     async def forget_before(self, cutoff: datetime) -> int:
-        """Drop the ended records older than ``cutoff``; how many there were."""
+        """Drop the records that ended well before ``cutoff``, not the failed; how many there were."""
 
 
 class OrderService(Protocol):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from agent.answer import Answer
+from agent.incoming import unquoted
 
 DeliveryId = Annotated[
     str,
@@ -68,6 +69,8 @@ class ProactiveMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     expires_at: Utc | None = None
 
     def __post_init__(self) -> None:
+        if self.delivery_id.endswith("\n"):  # which the pattern's $ lets pass in Python
+            raise ValueError("deliveryId must not end in a line feed")
         if not self.text and not self.card:
             raise ValueError("text or card must be given")
 
@@ -87,7 +90,7 @@ def parse_proactive_message(body: bytes) -> ProactiveMessage:
     try:
         return msgspec.json.decode(_without_base64(body), type=ProactiveMessage)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise UnusableMessage(f"The body is not a proactive message: {error}") from error
+        raise UnusableMessage(f"The body is not a proactive message: {unquoted(error)}") from None
 
 
 def _without_base64(body: bytes) -> bytes:

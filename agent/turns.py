@@ -1,5 +1,6 @@
 """A turn is taken once, however often the channel delivers it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -10,7 +11,8 @@ from agent.incoming import IncomingActivity
 from agent.ports import Clock, ConversationGone, ConversationStore, TurnClaims
 from agent.turn_claim import TurnClaim, TurnResponse
 
-# A live delivery is done within this; after it, the one that claimed the turn is taken for dead.
+# A delivery is ended after TURN_LASTS; so one that holds its claim for longer than CLAIM_HOLDS is dead.
+TURN_LASTS = timedelta(seconds=9)
 CLAIM_HOLDS = timedelta(seconds=10)
 LOOK_AGAIN_SECONDS = 0.25
 
@@ -30,34 +32,40 @@ async def take_turn(
     """Take the turn by ``answer`` unless another delivery of it did; what to put into the HTTP response.
 
     A turn that failed stays unacknowledged, so that its next delivery takes it up again.
-    Raises TurnInProgress, and what ``answer`` raises but ConversationGone.
+    Raises TurnInProgress, TimeoutError after TURN_LASTS, and what ``answer`` raises but ConversationGone.
     """
     claim = await claim_turn(incoming.turn_key, claims=claims, clock=clock)
     if claim.state == "acknowledged":
         return claim.response
     conversation = conversation_of(incoming)
-    await conversations.heard(conversation)
     response = None
-    try:
-        response = await answer(claim)
-    except ConversationGone:
-        await conversations.mark_gone(conversation.channel_id, conversation.conversation_id, at=clock.now())
-    await claims.acknowledge(incoming.turn_key, response=response)
+    async with asyncio.timeout(TURN_LASTS.total_seconds()):
+        await conversations.heard(conversation, at=clock.now())
+        try:
+            response = await answer(claim)
+        except ConversationGone:
+            await conversations.mark_gone(
+                conversation.channel_id, conversation.conversation_id, at=clock.now()
+            )
+        await claims.acknowledge(incoming.turn_key, response=response)
     return response
 
 
-async def claim_turn(turn_key: str, *, claims: TurnClaims, clock: Clock) -> TurnClaim:
+async def claim_turn(
+    turn_key: str, *, claims: TurnClaims, clock: Clock, is_lasting: bool = False
+) -> TurnClaim:
     """Claim the turn, or learn that it is acknowledged, or take it over from a delivery that died.
 
-    While another delivery may still be alive this waits, at most CLAIM_HOLDS.
-    Raises TurnInProgress when the other one is alive for longer.
+    While another delivery may still be alive this waits, at most CLAIM_HOLDS. A lasting claim is not
+    dropped with the old ones. Raises TurnInProgress when the other one is alive for longer.
     """
-    started = now = clock.now()
+    started = clock.now()
+    claim = None
     while True:
-        if await claims.insert(turn_key, at=now):
+        now = clock.now()
+        if claim is None and await claims.insert(turn_key, at=now, is_lasting=is_lasting):
             return TurnClaim(turn_key=turn_key, state="claimed", claimed_at=now)
         claim = await claims.read(turn_key)
-        now = clock.now()
         if claim and claim.state == "acknowledged":
             return claim
         if claim and now - claim.claimed_at >= CLAIM_HOLDS and await claims.take_over(claim, at=now):
@@ -65,4 +73,3 @@ async def claim_turn(turn_key: str, *, claims: TurnClaims, clock: Clock) -> Turn
         if now - started > CLAIM_HOLDS:
             raise TurnInProgress("another delivery of this turn is still at work")
         await clock.sleep(LOOK_AGAIN_SECONDS)
-        now = clock.now()

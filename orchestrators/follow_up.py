@@ -35,24 +35,28 @@ def follow_up(context: df.DurableOrchestrationContext) -> Generator[Any, Any, An
     """
     following = from_task_hub(context.get_input(expected_type=dict), Following)
     job, outcome, told = following.job, following.outcome, following.told
+    gives_up_at = job.requested_at + job_of_kind(job.kind).deadline
     completed = context.wait_for_external_event(steps.COMPLETED)
-    try:
-        if outcome is None:
-            outcome = yield from steps.begin(context, job)
-        for _ in range(CHECKS_AN_EXECUTION):
-            if outcome.tell is not None:
-                told += 1
-                yield from steps.tell(context, job, told, outcome.tell)
-            if not isinstance(outcome, Waiting):
-                context.set_custom_status({"step": "ended"})
-                return {"outcome": type(outcome).__name__.lower(), "told": told}
-            if (yield from steps.wait(context, max(outcome.check_in, SHORTEST_WAIT), completed)):
-                completed = None
-            outcome = yield from steps.check(context, job, outcome.state)
-    except Exception:
-        context.set_custom_status({"step": "failed"})
-        yield from steps.tell(context, job, told + 1, job_of_kind(job.kind).failure(job))
-        raise
+    for _ in range(CHECKS_AN_EXECUTION):
+        try:
+            if outcome is None:
+                outcome = yield from steps.begin(context, job)
+            else:
+                outcome = yield from steps.check(context, job, outcome.state)
+        except Exception:
+            # Whatever an activity raises arrives as this, once its retries are used up.
+            yield from steps.tell(context, job, told + 1, job_of_kind(job.kind).failure(job))
+            context.set_custom_status({"step": "failed"})
+            raise
+        if outcome.tell is not None:
+            told += 1
+            yield from steps.tell(context, job, told, outcome.tell)
+        if not isinstance(outcome, Waiting):
+            context.set_custom_status({"step": "ended"})
+            return {"outcome": type(outcome).__name__.lower(), "told": told}
+        until_then = min(outcome.check_in, gives_up_at - context.current_utc_datetime)
+        if (yield from steps.wait(context, max(until_then, SHORTEST_WAIT), completed)):
+            completed = context.wait_for_external_event(steps.COMPLETED)
     context.continue_as_new(to_task_hub(Following(job=job, outcome=outcome, told=told)))
     return None
 

@@ -23,8 +23,10 @@ Context: TypeAlias = df.DurableOrchestrationContext
 # Five tries, ten seconds apart: Durable Functions for Python knows a fixed interval only.
 RETRIES = df.RetryOptions(10_000, 5)
 COMPLETED = "completed"  # the external event that ends a wait early
-LONGEST_BUSY_SECONDS = 60.0
-MOST_BUSY_WAITS = 60
+LONGEST_TIMER = timedelta(days=5)  # above six, the SDK makes several timers of one, and cannot cancel them
+BUSY_WAITS = (timedelta(seconds=1), timedelta(hours=1))  # the shortest and the longest
+SETBACK_WAIT = timedelta(minutes=1)
+MOST_WAITS_TO_TELL = 60
 
 
 def begin(context: Context, job: Job) -> Generator[Any, Any, Outcome]:
@@ -44,33 +46,39 @@ def check(context: Context, job: Job, state: dict[str, Any]) -> Generator[Any, A
     return outcome
 
 
-def wait(context: Context, time: timedelta, completed: Any | None) -> Generator[Any, Any, bool]:
-    """Wait for ``time``, or until the event task ``completed`` ends, if one is given; whether it did.
+def wait(context: Context, time: timedelta, completed: Any) -> Generator[Any, Any, bool]:
+    """Wait for ``time``, or until the event task ``completed`` ends; whether it did.
 
     The event only wakes: what it reports must have been written down before, for the check to find it.
-    Once it has ended, give None: it would end each wait at once.
+    Once it has ended, give a new one: the old one would end each wait at once.
     """
     until = context.current_utc_datetime + time
     context.set_custom_status({"step": "waiting", "until": until.isoformat()})
-    timer = context.create_timer(until)
-    if completed is None:
-        yield timer
-        return False
-    first = yield context.task_any([timer, completed])
-    if first is completed:
-        timer.cancel()
-    return first is completed
+    while context.current_utc_datetime < until:
+        timer = context.create_timer(min(until, context.current_utc_datetime + LONGEST_TIMER))
+        if (yield context.task_any([timer, completed])) is completed:
+            timer.cancel()
+            return True
+    return False
 
 
 def tell(context: Context, job: Job, number: int, answer: Answer) -> Generator[Any, Any, FollowUpSent]:
-    """Tell the user the ``number``-th thing of this job; while the channel is busy, wait in a timer."""
+    """Tell the user the ``number``-th thing of this job; how it ended.
+
+    While the channel is busy, or the telling breaks, this waits in a timer and tries again, for an hour
+    or more; it never fails the job, whose work does not depend on it.
+    """
     context.set_custom_status({"step": "telling", "number": number})
     follow_up = to_task_hub(FollowUp(job=job, number=number, answer=answer))
-    for _ in range(MOST_BUSY_WAITS):
-        plain = yield context.call_activity_with_retry(send_follow_up, RETRIES, follow_up)
-        sent: FollowUpSent = from_task_hub(plain, FollowUpSent)
-        if sent.outcome != "busy":
-            return sent
-        pause = timedelta(seconds=min(max(sent.retry_in, 1.0), LONGEST_BUSY_SECONDS))
+    for _ in range(MOST_WAITS_TO_TELL):
+        try:
+            plain = yield context.call_activity_with_retry(send_follow_up, RETRIES, follow_up)
+        except Exception:  # noqa: BLE001 - whatever an activity raises arrives as this
+            pause = SETBACK_WAIT
+        else:
+            sent: FollowUpSent = from_task_hub(plain, FollowUpSent)
+            if sent.outcome != "busy":
+                return sent
+            pause = min(max(timedelta(seconds=sent.retry_in), BUSY_WAITS[0]), BUSY_WAITS[1])
         yield context.create_timer(context.current_utc_datetime + pause)
-    raise RuntimeError("the channel was busy for too long")
+    return FollowUpSent(outcome="failed")

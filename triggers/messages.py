@@ -9,7 +9,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from agent.incoming import BadTurn, parse_incoming
-from agent.ports import ChannelError, NotAuthenticated, NotAuthorized
+from agent.ports import ChannelError, KeysUnavailable, NotAuthenticated, NotAuthorized
 from agent.turn_claim import TurnClaim, TurnResponse
 from agent.turns import TurnInProgress, take_turn
 from composition import services
@@ -18,6 +18,14 @@ from triggers.problem import problem
 
 blueprint = df.Blueprint()
 log = logging.getLogger(__name__)
+
+REFUSALS: dict[type[Exception], HTTPStatus] = {
+    BadTurn: HTTPStatus.BAD_REQUEST,
+    NotAuthenticated: HTTPStatus.UNAUTHORIZED,
+    NotAuthorized: HTTPStatus.FORBIDDEN,
+    KeysUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    TurnInProgress: HTTPStatus.SERVICE_UNAVAILABLE,
+}
 
 
 @blueprint.route("messages", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -28,8 +36,8 @@ async def answer_turn(
     """Take one turn of the channel: 200, with a body for invokes and expected replies.
 
     400 for what is no channel activity, 401 and 403 for what the channel did not sign, 502 when the
-    reply did not get through, 503 while another delivery of the turn is at work; the channel delivers
-    a turn again that was not answered with success.
+    reply did not get through, 503 while another delivery of the turn is at work, or when this one took too
+    long; the channel delivers a turn again that was not answered with success.
     """
     # The bot and its SDK are imported at the first turn: orchestrations and queue messages need neither.
     from agent.bot import Bot
@@ -54,14 +62,11 @@ async def answer_turn(
             claims=ports.turn_claims,
             clock=ports.clock,
         )
-    except BadTurn as error:
-        return problem(HTTPStatus.BAD_REQUEST, str(error))
-    except NotAuthenticated as error:
-        return problem(HTTPStatus.UNAUTHORIZED, str(error))
-    except NotAuthorized as error:
-        return problem(HTTPStatus.FORBIDDEN, str(error))
-    except TurnInProgress as error:
-        return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+    except tuple(REFUSALS) as error:
+        return problem(REFUSALS[type(error)], str(error))
+    except TimeoutError:
+        log.warning("Turn %s took too long and was given up; its next delivery goes on", incoming.turn_key)
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, "the turn took too long")
     except ChannelError as error:
         log.warning("The reply to turn %s did not get through: %s", incoming.turn_key, error)
         return problem(HTTPStatus.BAD_GATEWAY, "the reply could not be sent to the channel")

@@ -69,4 +69,7 @@ class JobDefinition(Protocol):
         """See how far the outside work is. An exception is retried, then told as ``failure``."""
 
     def failure(self, job: Job) -> Answer:
-        """What the user is told when the job broke, or was not done by its deadline."""
+        """What the user is told when the job broke, or was not done by its deadline.
+
+        Called in the orchestrator: the same ``job`` must always give the same answer, without I/O.
+        """

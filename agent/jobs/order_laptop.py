@@ -8,7 +8,8 @@ from agent.answer import Answer, card
 from agent.jobs.definition import Done, Job, Outcome, Waiting
 from agent.ports import Services
 
-ASKED_FOR = re.compile(r"\b(order|buy|get|need|want)\b.*\b(laptop|notebook)\b", re.DOTALL)
+ASKS = re.compile(r"\b(order|buy|get|need|want)\b")
+LAPTOP = re.compile(r"\b(laptop|notebook)\b")
 TURNED_DOWN = re.compile(r"\b(not|never|cancel|stop)\b|n't\b|n\u2019t\b")
 
 
@@ -18,7 +19,8 @@ class OrderLaptop:
     deadline = timedelta(days=30)
 
     def recognises(self, text: str) -> bool:
-        return bool(ASKED_FOR.search(text)) and not TURNED_DOWN.search(text)
+        asks = ASKS.search(text)
+        return bool(asks and LAPTOP.search(text, asks.end())) and not TURNED_DOWN.search(text)
 
     def acknowledgement(self, job: Job) -> Answer:
         return Answer("Thank you for ordering a laptop. I will keep you posted with updates.")

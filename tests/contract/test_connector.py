@@ -167,6 +167,11 @@ async def test_a_channel_that_cannot_be_reached_is_busy_for_nothing_was_sent(
         await client.send(HELLO, service_url=f"http://127.0.0.1:{unused_tcp_port}/", conversation_id=CHAT)
 
 
+async def test_what_is_no_url_is_refused(client: BotConnectorClient) -> None:
+    with pytest.raises(ChannelRefused):
+        await client.send(HELLO, service_url="http://", conversation_id=CHAT)
+
+
 async def test_a_connection_that_is_cut_leaves_it_open_what_became_of_the_message(
     client: BotConnectorClient, cutting_port: int
 ) -> None:

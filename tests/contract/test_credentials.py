@@ -78,6 +78,17 @@ async def test_a_refusal_names_the_error_and_no_secret() -> None:
     assert "s3cret" not in str(caught.value)
 
 
+async def test_a_tenant_that_is_not_there_is_a_refusal_and_entras_words_are_not_told() -> None:
+    class NoSuchTenant(Entra):
+        def get(self, url: str, **_: Any) -> Answer:
+            return Answer({"error": "invalid_tenant", "error_description": "s3cret tenant not found"}, 400)
+
+    with pytest.raises(TokenRefused, match="tenant") as caught:
+        await credentials(NoSuchTenant(Answer({}))).token()
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
 async def test_an_entra_that_cannot_be_reached_is_to_be_asked_again() -> None:
     class Unreachable(Entra):
         def post(self, url: str, data: Any = None, **_: Any) -> Answer:

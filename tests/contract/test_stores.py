@@ -40,7 +40,7 @@ def personal(**fields: object) -> Conversation:
 class TestConversationStore:
     async def test_a_conversation_is_found_as_it_was_heard(self, conversations: ConversationStore) -> None:
         chat = personal()
-        await conversations.heard(chat)
+        await conversations.heard(chat, at=NOON)
         assert await conversations.find(chat.channel_id, chat.conversation_id) == chat
 
     async def test_an_unheard_conversation_is_not_found(self, conversations: ConversationStore) -> None:
@@ -50,13 +50,13 @@ class TestConversationStore:
     async def test_each_turn_refreshes_the_reference(self, conversations: ConversationStore) -> None:
         chat = personal()
         moved = msgspec.structs.replace(chat, service_url="https://smba.example/emea/", locale=None)
-        await conversations.heard(chat)
-        await conversations.heard(moved)
+        await conversations.heard(chat, at=NOON)
+        await conversations.heard(moved, at=NOON)
         assert await conversations.find(chat.channel_id, chat.conversation_id) == moved
 
     async def test_a_user_is_found_by_tenant_and_object_id(self, conversations: ConversationStore) -> None:
         chat = personal()
-        await conversations.heard(chat)
+        await conversations.heard(chat, at=NOON)
         assert chat.tenant_id and chat.aad_object_id
         assert await conversations.find_personal(chat.tenant_id, chat.aad_object_id, route="teams") == chat
         assert await conversations.find_personal(a_name(), chat.aad_object_id, route="teams") is None
@@ -76,8 +76,8 @@ class TestConversationStore:
     ) -> None:
         chat = personal()
         other = msgspec.structs.replace(chat, conversation_id=f"19:{a_name()}", **fields)
-        await conversations.heard(chat)
-        await conversations.heard(other)
+        await conversations.heard(chat, at=NOON)
+        await conversations.heard(other, at=NOON)
         assert chat.tenant_id and chat.aad_object_id
         assert await conversations.find_personal(chat.tenant_id, chat.aad_object_id, route="teams") == chat
         assert await conversations.find(other.channel_id, other.conversation_id) == other
@@ -87,7 +87,7 @@ class TestConversationStore:
     ) -> None:
         chat, thread = personal(), personal(is_from_copilot=True)
         thread = msgspec.structs.replace(thread, tenant_id=chat.tenant_id, aad_object_id=chat.aad_object_id)
-        await conversations.heard(chat)
+        await conversations.heard(chat, at=NOON)
         await conversations.created(thread, route="copilot")
         assert chat.tenant_id and chat.aad_object_id
         assert (
@@ -99,12 +99,27 @@ class TestConversationStore:
         self, conversations: ConversationStore
     ) -> None:
         chat = personal()
-        await conversations.heard(chat)
+        await conversations.heard(chat, at=NOON)
         await conversations.mark_gone(chat.channel_id, chat.conversation_id, at=NOON)
         gone = await conversations.find(chat.channel_id, chat.conversation_id)
         assert gone == msgspec.structs.replace(chat, gone_at=NOON)
-        await conversations.heard(chat)
+        await conversations.heard(chat, at=NOON)
         assert await conversations.find(chat.channel_id, chat.conversation_id) == chat
+
+    @pytest.mark.parametrize("fields", [{}, {"is_from_copilot": True}])
+    async def test_a_created_conversation_that_went_is_forgotten_once_the_user_is_heard_elsewhere(
+        self, conversations: ConversationStore, fields: dict[str, object]
+    ) -> None:
+        chat = personal(**fields)
+        thread = msgspec.structs.replace(chat, conversation_id=f"a:{a_name()}")
+        await conversations.heard(chat, at=NOON)
+        await conversations.created(thread, route="copilot")
+        await conversations.mark_gone(thread.channel_id, thread.conversation_id, at=NOON)
+        assert chat.tenant_id and chat.aad_object_id
+        gone = await conversations.find_personal(chat.tenant_id, chat.aad_object_id, route="copilot")
+        assert gone is not None and gone.gone_at == NOON
+        await conversations.heard(chat, at=NOON + timedelta(seconds=1))
+        assert await conversations.find_personal(chat.tenant_id, chat.aad_object_id, route="copilot") is None
 
     async def test_marking_an_unknown_conversation_as_gone_does_nothing(
         self, conversations: ConversationStore
@@ -136,6 +151,29 @@ class TestTurnClaims:
         claim = await claims.read(turn)
         assert claim is not None
         assert (claim.state, claim.claimed_at) == ("started", NOON)
+
+    async def test_a_claim_that_is_gone_is_not_brought_back(self, claims: TurnClaims) -> None:
+        turn = a_name()
+        await claims.insert(turn, at=NOON)
+        await claims.forget(turn)
+        await claims.mark_started(turn)
+        await claims.acknowledge(turn, response=None)
+        assert await claims.read(turn) is None
+
+    async def test_a_lasting_claim_is_not_dropped_with_the_old_ones(self, claims: TurnClaims) -> None:
+        lasting, long_ago = a_name(), NOON - timedelta(days=500)
+        await claims.insert(lasting, at=long_ago, is_lasting=True)
+        await claims.acknowledge(lasting, response=None)
+        assert await claims.forget_before(long_ago + timedelta(seconds=1)) == 0
+        assert await claims.read(lasting) is not None
+
+    async def test_a_large_response_is_kept_too(self, claims: TurnClaims) -> None:
+        turn, response = a_name(), TurnResponse(200, {"activities": ["ä card of 100 KB " * 6000]})
+        await claims.insert(turn, at=NOON)
+        await claims.acknowledge(turn, response=response)
+        claim = await claims.read(turn)
+        assert claim is not None
+        assert claim.response == response
 
     @pytest.mark.parametrize(
         "response", [None, TurnResponse(200, {"value": ["ä", 1, None]}), TurnResponse(501)]
@@ -196,7 +234,9 @@ def sending(**fields: object) -> DeliveryRecord:
 class TestDeliveryLedger:
     async def test_a_record_is_read_as_it_was_written(self, ledger: DeliveryLedger) -> None:
         body = bytes(range(256)) * 256  # 64 KiB, the largest queue message
-        record = sending(reason="ChannelBusy: 429", activity_id="a-1", body=body, state="failed")
+        record = sending(
+            ambiguities=1, reason="ChannelBusy: 429", activity_id="a-1", body=body, state="failed"
+        )
         written = await ledger.insert(record)
         assert written is not None and written.version
         assert await ledger.read(record.delivery_id) == written
@@ -225,12 +265,14 @@ class TestDeliveryLedger:
         long_ago = NOON - timedelta(days=400)
         old = sending(state="sent", updated_at=long_ago)
         at_work = sending(state="retrying", updated_at=long_ago)
+        failed = sending(state="failed", updated_at=long_ago)
         young = sending(state="sent")
-        for record in (old, at_work, young):
+        for record in (old, at_work, failed, young):
             await ledger.insert(record)
         assert await ledger.forget_before(long_ago + timedelta(seconds=1)) == 1
         assert await ledger.read(old.delivery_id) is None
         assert await ledger.read(at_work.delivery_id) is not None
+        assert await ledger.read(failed.delivery_id) is not None
         assert await ledger.read(young.delivery_id) is not None
 
 

@@ -2,16 +2,18 @@
 
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 
 import jwt
 import pytest
 from aiohttp import web
+from botframework.connector.auth import JwtTokenExtractor
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from adapters.token_validator import ChannelTokenValidator, NoTurns, UnsignedTurns
-from agent.ports import NotAuthenticated, NotAuthorized
+from agent.ports import KeysUnavailable, NotAuthenticated, NotAuthorized
 from settings import is_loopback
 
 APP_ID = "22222222-2222-4222-8222-222222222222"
@@ -33,15 +35,21 @@ def sign(key: rsa.RSAPrivateKey = KEY, kid: str = "key-1", algorithm: str = "RS2
     return jwt.encode(given, key, algorithm=algorithm, headers={"kid": kid})
 
 
+def jwk(key: rsa.RSAPrivateKey, kid: str) -> dict[str, Any]:
+    return {**RSAAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": kid, "endorsements": ["msteams"]}
+
+
+PUBLISHED = [jwk(KEY, "key-1")]
+
+
 @pytest.fixture(scope="module")
 async def validator() -> AsyncIterator[ChannelTokenValidator]:
-    jwk = {**RSAAlgorithm.to_jwk(KEY.public_key(), as_dict=True), "kid": "key-1", "endorsements": ["msteams"]}
 
     async def metadata(request: web.Request) -> web.Response:
         return web.json_response({"jwks_uri": f"http://{request.host}/keys"})
 
     async def keys(request: web.Request) -> web.Response:
-        return web.json_response({"keys": [jwk]})
+        return web.json_response({"keys": PUBLISHED})
 
     app = web.Application()
     app.add_routes([web.get("/metadata", metadata), web.get("/keys", keys)])
@@ -98,6 +106,26 @@ async def test_a_key_that_is_not_endorsed_for_the_channel_is_refused(
 ) -> None:
     with pytest.raises(NotAuthorized):
         await check(validator, sign(), channel_id="webchat")
+
+
+async def test_a_new_key_is_fetched_when_the_known_ones_are_an_hour_old(
+    validator: ChannelTokenValidator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await check(validator, sign())
+    PUBLISHED.append(jwk(OTHER_KEY, "key-2"))
+    with pytest.raises(NotAuthorized):
+        await check(validator, sign(key=OTHER_KEY, kid="key-2"))
+    (known,) = (keys for url, keys in JwtTokenExtractor.metadataCache.items() if "127.0.0.1" in url)
+    known.last_updated -= timedelta(hours=1)
+    await check(validator, sign(key=OTHER_KEY, kid="key-2"))
+    PUBLISHED.pop()
+
+
+async def test_keys_that_cannot_be_fetched_are_told_from_a_bad_token(unused_tcp_port: int) -> None:
+    url = f"http://127.0.0.1:{unused_tcp_port}/metadata"
+    validator = ChannelTokenValidator(app_id=APP_ID, open_id_metadata_url=url)
+    with pytest.raises(KeysUnavailable):
+        await check(validator, sign())
 
 
 async def test_another_scheme_is_refused(validator: ChannelTokenValidator) -> None:

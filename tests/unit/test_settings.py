@@ -40,6 +40,9 @@ def test_what_is_absent_or_empty_has_its_default() -> None:
         ({"RetentionDays": "many"}, "RetentionDays"),
         ({"RetentionDays": "0"}, "RetentionDays"),
         ({"OrderWaitSeconds": "-1"}, "OrderWaitSeconds"),
+        ({"OrderWaitSeconds": "nan"}, "OrderWaitSeconds"),
+        ({"OrderDeliverySeconds": "inf"}, "OrderDeliverySeconds"),
+        ({"ProactiveServiceUrl": "http://[::1/"}, "ProactiveServiceUrl"),
         ({"ProactiveRoute": "email"}, "ProactiveRoute"),
         ({"ChannelAuth": "maybe"}, "ChannelAuth"),
         ({"MicrosoftAppId": "app"}, "MicrosoftAppPassword"),
@@ -87,6 +90,7 @@ def test_with_an_app_id_no_unsigned_turn_is_accepted_whatever_else_is_set() -> N
         ("http://localhost@example.com/", False),
         ("http://127.0.0.1.example.com/", False),
         ("localhost", False),
+        ("http://[::1/", False),
         ("", False),
     ],
 )

@@ -1,10 +1,13 @@
 """What the agent answers to a turn."""
 
+import time
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from agent.conversation import Conversation
+from agent.incoming import BadTurn
 from agent.ports import ChannelBusy, ConversationGone
 from tests.unit.turns import TENANT, USER, Channel, incoming_activity
 
@@ -105,7 +108,7 @@ async def test_a_delivery_that_died_before_the_job_was_stored_is_made_good_by_th
 ) -> None:
     heard = channel.services.conversations.heard
 
-    async def die(conversation: Conversation) -> None:
+    async def die(conversation: Conversation, *, at: datetime) -> None:
         raise ConnectionError("the process dies here")
 
     channel.services.conversations.heard = die  # type: ignore[method-assign]
@@ -144,16 +147,30 @@ async def test_a_redelivered_invoke_gets_the_same_body(channel: Channel) -> None
     assert channel.said() == []
 
 
-@pytest.mark.parametrize(
-    "activity",
-    [execute({"job": "unknown"}), execute(None), incoming_activity(type="invoke", name="task/fetch")],
-)
-async def test_an_invoke_that_is_not_ours_is_not_implemented(
-    channel: Channel, activity: dict[str, Any]
-) -> None:
-    response = await channel.deliver(activity)
+async def test_an_invoke_that_is_not_ours_is_not_implemented(channel: Channel) -> None:
+    response = await channel.deliver(incoming_activity(type="invoke", name="task/fetch"))
     assert response is not None
     assert response.status == 501
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"action": {"type": "Action.Execute", "data": {"job": "unknown"}}},
+        {"action": {"type": "Action.Execute", "data": None}},
+        {"action": {"type": "Action.Submit"}},
+        {"action": "x"},
+        {},
+        None,
+    ],
+)
+async def test_a_button_that_is_not_ours_is_answered_with_an_error(channel: Channel, value: Any) -> None:
+    pressed = incoming_activity(type="invoke", name="adaptiveCard/action", value=value)
+    response = await channel.deliver(pressed)
+    assert await channel.deliver(pressed) == response
+    assert response is not None
+    assert (response.status, response.body["statusCode"]) == (200, 400)
+    assert response.body["type"] == "application/vnd.microsoft.error"
     assert channel.started == []
 
 
@@ -187,6 +204,38 @@ async def test_the_welcome_comes_once_whichever_update_is_first(channel: Channel
 async def test_a_member_who_joins_is_no_reason_for_a_welcome(channel: Channel) -> None:
     await channel.deliver({**agent_added(), "membersAdded": [{"id": "29:other"}]})
     assert channel.said() == []
+
+
+async def test_an_upgrade_of_the_app_is_neither_arrival_nor_leave(channel: Channel) -> None:
+    for number, action in enumerate(["add", "remove-upgrade", "add-upgrade"]):
+        await channel.deliver(installed(action, id=f"update-{number}"))
+    conversation = await channel.services.conversations.find("msteams", "a:chat")
+    assert conversation is not None
+    assert conversation.gone_at is None
+    assert len(channel.said()) == 1
+
+
+async def test_the_welcome_is_remembered_for_longer_than_the_turns(channel: Channel) -> None:
+    await channel.deliver(installed())
+    channel.services.clock.step(timedelta(days=400))
+    assert await channel.services.turn_claims.forget_before(channel.services.clock.now()) == 1
+    await channel.deliver(installed(id="update-2"))
+    assert len(channel.said()) == 1
+
+
+async def test_a_property_of_the_wrong_type_is_a_bad_turn_and_nothing_of_it_is_told(channel: Channel) -> None:
+    with pytest.raises(BadTurn) as caught:
+        await channel.deliver(incoming_activity(attachments="my secret text"))
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("text", ["get " * 25_000, "<at>" * 25_000, "<at " * 25_000, "order " * 25_000])
+async def test_a_long_text_does_not_hold_the_others_up(channel: Channel, text: str) -> None:
+    """The largest message of Teams is read in no time: a pattern that backtracks takes half a minute."""
+    started = time.process_time()
+    await channel.deliver(incoming_activity(text=text))
+    assert time.process_time() - started < 2
 
 
 async def test_an_agent_that_was_removed_marks_the_conversation_as_gone(channel: Channel) -> None:

@@ -5,6 +5,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from adapters.in_memory import InMemoryServices
@@ -19,7 +20,7 @@ from agent.delivery import (
     unusable_id,
 )
 from agent.delivery_record import DeliveryRecord
-from agent.ports import ChannelBusy, ChannelRefused, ConversationGone, DeliveryAmbiguous
+from agent.ports import ChannelBusy, ChannelRefused, ConversationGone, DeliveryAmbiguous, TokenRefused
 from agent.proactive_message import (
     ProactiveMessage,
     ToConversation,
@@ -64,7 +65,7 @@ async def send(services: InMemoryServices, what: ProactiveMessage) -> DeliveryRe
 
 async def test_a_message_goes_to_the_conversation_in_which_the_user_was_heard() -> None:
     services = InMemoryServices()
-    await services.conversations.heard(chat())
+    await services.conversations.heard(chat(), at=services.clock.now())
     record = await send(services, message())
     (call,) = services.connector.calls
     assert (call.method, call.service_url, call.conversation_id) == (
@@ -78,7 +79,7 @@ async def test_a_message_goes_to_the_conversation_in_which_the_user_was_heard() 
 
 async def test_an_id_that_was_sent_is_never_sent_again() -> None:
     services = InMemoryServices()
-    await services.conversations.heard(chat())
+    await services.conversations.heard(chat(), at=services.clock.now())
     for _ in range(3):
         await send(services, message())
     assert len(services.connector.calls) == 1
@@ -119,7 +120,7 @@ async def test_a_conversation_in_copilot_is_created_as_the_article_shows_field_b
 
 async def test_on_the_copilot_route_the_thread_of_its_own_is_used_though_a_teams_chat_is_known() -> None:
     services = InMemoryServices(route="copilot")
-    await services.conversations.heard(chat())
+    await services.conversations.heard(chat(), at=services.clock.now())
     await send(services, message())
     await send(services, message(delivery_id="d-2"))
     created, *sent = services.connector.calls
@@ -129,7 +130,7 @@ async def test_on_the_copilot_route_the_thread_of_its_own_is_used_though_a_teams
 
 async def test_a_card_is_attached() -> None:
     services = InMemoryServices()
-    await services.conversations.heard(chat())
+    await services.conversations.heard(chat(), at=services.clock.now())
     await send(services, message(text="", card={"type": "AdaptiveCard"}))
     assert services.connector.calls[0].body == {
         "type": "message",
@@ -141,7 +142,7 @@ async def test_a_card_is_attached() -> None:
 
 async def test_an_expired_message_is_not_sent() -> None:
     services = InMemoryServices()
-    await services.conversations.heard(chat())
+    await services.conversations.heard(chat(), at=services.clock.now())
     record = await send(services, message(expires_at=services.clock.now()))
     assert record.state == "expired"
     assert services.connector.calls == []
@@ -149,34 +150,81 @@ async def test_an_expired_message_is_not_sent() -> None:
 
 async def test_a_user_who_blocked_the_agent_is_gone_until_heard_again() -> None:
     services = InMemoryServices()
-    await services.conversations.heard(chat())
+    await services.conversations.heard(chat(), at=services.clock.now())
     services.connector.errors.append(ConversationGone("the channel answered 403 MessageWritesBlocked"))
     assert (await send(services, message())).state == "gone"
     assert (await send(services, message(delivery_id="d-2"))).state == "gone"
     assert services.connector.calls == []
-    await services.conversations.heard(chat())
+    await services.conversations.heard(chat(), at=services.clock.now())
     assert (await send(services, message(delivery_id="d-3"))).state == "sent"
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "reason"),
     [
-        ChannelBusy("the channel answered 429", retry_after=timedelta(seconds=1)),
-        ChannelRefused("the channel answered 400 BadSyntax"),
-        DeliveryAmbiguous("no answer from the channel"),
+        (ChannelBusy("429", retry_after=timedelta(seconds=1)), "ChannelBusy: 429"),
+        (TokenRefused("Entra gave no token"), "TokenRefused: Entra gave no token"),
+        (DeliveryAmbiguous("no answer"), "DeliveryAmbiguous: no answer"),
+        (TimeoutError(), "TimeoutError"),
+        (RuntimeError("something that quotes a secret"), "RuntimeError"),
     ],
 )
-async def test_an_attempt_that_fails_leaves_its_reason_and_the_next_one_may_send(error: Exception) -> None:
+async def test_an_attempt_that_fails_leaves_its_reason_and_the_next_one_may_send(
+    error: Exception, reason: str
+) -> None:
     services = InMemoryServices()
-    await services.conversations.heard(chat())
+    await services.conversations.heard(chat(), at=services.clock.now())
     services.connector.errors.append(error)
     with pytest.raises(type(error)):
         await send(services, message())
     record = await services.ledger.read("d-1")
     assert record is not None
-    assert record.state == "retrying"
-    assert record.reason == f"{type(error).__name__}: {error}"
+    assert (record.state, record.reason) == ("retrying", reason)
     assert (await send(services, message())).attempts == 2
+
+
+async def test_what_the_channel_refuses_has_failed_at_once_and_is_kept() -> None:
+    services = InMemoryServices()
+    await services.conversations.heard(chat(), at=services.clock.now())
+    services.connector.errors.append(ChannelRefused("the channel answered 400 BadSyntax"))
+    record = await send(services, message())
+    assert (record.state, record.attempts) == ("failed", 1)
+    assert parse_proactive_message(record.body) == message()
+    assert (await send(services, message())).state == "failed"
+    assert services.connector.calls == []
+
+
+async def test_a_message_that_may_have_arrived_is_sent_again_once_and_no_more() -> None:
+    services = InMemoryServices()
+    await services.conversations.heard(chat(), at=services.clock.now())
+    services.connector.errors.extend([DeliveryAmbiguous("no answer"), DeliveryAmbiguous("no answer")])
+    with pytest.raises(DeliveryAmbiguous):
+        await send(services, message())
+    record = await send(services, message())
+    assert (record.state, record.ambiguities, record.attempts) == ("failed", 2, 2)
+    assert (await send(services, message())).state == "failed"
+    assert services.connector.calls == []
+
+
+async def test_a_record_that_has_ended_is_left_as_it_is_by_the_poison_queue() -> None:
+    services = InMemoryServices()
+    await services.conversations.heard(chat(), at=services.clock.now())
+    sent = await send(services, message())
+    body = msgspec.json.encode(message())
+    assert await close_undelivered(body, ledger=services.ledger, clock=services.clock) == sent
+    assert await services.ledger.read("d-1") == sent
+
+
+async def test_a_created_conversation_that_went_is_created_anew_once_the_user_is_heard_again() -> None:
+    services = InMemoryServices(route="copilot")
+    await send(services, message())
+    services.connector.errors.append(ConversationGone("the channel answered 403 MessageWritesBlocked"))
+    assert (await send(services, message(delivery_id="d-2"))).state == "gone"
+    assert (await send(services, message(delivery_id="d-3"))).state == "gone"
+    services.clock.step(timedelta(seconds=1))
+    await services.conversations.heard(chat(), at=services.clock.now())
+    assert (await send(services, message(delivery_id="d-4"))).state == "sent"
+    assert [call.method for call in services.connector.calls].count("create_conversation") == 2
 
 
 async def test_a_conversation_that_was_never_heard_is_a_failed_attempt() -> None:
@@ -190,7 +238,7 @@ async def test_a_conversation_that_was_never_heard_is_a_failed_attempt() -> None
 
 async def test_while_one_process_sends_another_does_not_and_after_the_time_out_it_does() -> None:
     services = InMemoryServices()
-    await services.conversations.heard(chat())
+    await services.conversations.heard(chat(), at=services.clock.now())
     now = services.clock.now()
     await services.ledger.insert(
         DeliveryRecord(delivery_id="d-1", state="sending", updated_at=now, attempts=1)
@@ -236,7 +284,7 @@ async def test_a_message_put_straight_into_the_poison_queue_is_closed_too() -> N
     assert (record.delivery_id, record.state, record.reason) == (
         "d-9",
         "failed",
-        "came to the poison queue without an attempt",
+        "came to the poison queue",
     )
 
 
@@ -263,6 +311,7 @@ def test_json_and_base64_of_json_are_read(encode: Any) -> None:
         json.dumps({**GOOD, "text": ""}).encode(),
         json.dumps({**GOOD, "deliveryId": "a b"}).encode(),
         json.dumps({**GOOD, "deliveryId": ""}).encode(),
+        json.dumps({**GOOD, "deliveryId": "d-1\n"}).encode(),
         json.dumps({**GOOD, "version": 2}).encode(),
         json.dumps({**GOOD, "extra": 1}).encode(),
         json.dumps({**GOOD, "to": {"kind": "user"}}).encode(),
@@ -274,3 +323,11 @@ def test_json_and_base64_of_json_are_read(encode: Any) -> None:
 def test_what_is_no_proactive_message_is_unusable(body: bytes) -> None:
     with pytest.raises(UnusableMessage, match="not a proactive message"):
         parse_proactive_message(body)
+
+
+def test_nothing_is_quoted_of_a_body_that_cannot_be_read() -> None:
+    for wrong in ({"my secret": 1}, {"to": {"kind": "my secret"}}, {"version": "my secret"}):
+        with pytest.raises(UnusableMessage) as caught:
+            parse_proactive_message(json.dumps({**GOOD, **wrong}).encode())
+        assert "secret" not in str(caught.value)
+        assert caught.value.__cause__ is None

@@ -44,7 +44,7 @@ async def test_of_several_only_one_takes_over_and_the_others_are_told_to_come_ba
     await claim_turn("turn", claims=claims, clock=clock)
 
     class Beaten(InMemoryTurnClaims):
-        async def insert(self, turn_key: str, *, at: object) -> bool:
+        async def insert(self, turn_key: str, *, at: object, is_lasting: bool = False) -> bool:
             return False
 
         async def read(self, turn_key: str) -> TurnClaim | None:

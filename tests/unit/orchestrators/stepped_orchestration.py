@@ -6,10 +6,11 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import azure.durable_functions as df
+
 from adapters.in_memory import SteppedClock
 
 Activity = Callable[[Any], Awaitable[Any]]
-TRIES = 5
 
 
 class Task:
@@ -56,8 +57,8 @@ class SteppedOrchestration:
     def set_custom_status(self, status: Any) -> None:
         self.statuses.append(status)
 
-    def call_activity_with_retry(self, function: Any, _retries: Any, given: Any) -> Task:
-        return Task("activity", of=function._function.get_function_name(), given=given)
+    def call_activity_with_retry(self, function: Any, retries: df.RetryOptions, given: Any) -> Task:
+        return Task("activity", of=(function._function.get_function_name(), retries), given=given)
 
     def create_timer(self, fire_at: datetime) -> Task:
         self.timers.append(Task("timer", given=fire_at))
@@ -106,6 +107,8 @@ class SteppedOrchestration:
         assert task.kind == "any", f"an orchestrator waits for {task.kind} alone"
         first: Task = min(task.given, key=self._due)
         self._step_to(self._due(first))
+        if first.kind == "event":
+            del self._events[first.of]  # it is raised once
         return first
 
     def _step_to(self, due: datetime) -> None:
@@ -118,7 +121,10 @@ class SteppedOrchestration:
         return self._events.get(task.of, datetime.max.replace(tzinfo=UTC))
 
     async def _call(self, task: Task) -> Any:
-        for _ in range(TRIES - 1):
+        name, retries = task.of
+        interval = timedelta(milliseconds=retries.first_retry_interval_in_milliseconds)
+        for _ in range(retries.max_number_of_attempts - 1):
             with suppress(Exception):
-                return await self._activities[task.of](task.given)
-        return await self._activities[task.of](task.given)
+                return await self._activities[name](task.given)
+            self._clock.step(interval)
+        return await self._activities[name](task.given)

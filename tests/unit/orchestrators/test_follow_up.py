@@ -1,6 +1,7 @@
 """A job is begun, waited out, checked and followed up, whatever happens on the way."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ from adapters.in_memory import InMemoryServices
 from agent import follow_up as follow_ups
 from agent.answer import Answer
 from agent.conversation import Conversation
+from agent.delivery_record import DeliveryRecord
 from agent.jobs import catalog, running
 from agent.jobs.definition import Done, Failed, Job, Outcome, Waiting
-from agent.ports import ChannelBusy, ConversationGone, Services
+from agent.ports import ChannelBusy, ChannelRefused, ConversationGone, Services
 from agent.task_hub import from_task_hub, to_task_hub
 from orchestrators.follow_up import CHECKS_AN_EXECUTION, Following, follow_up
 from tests.unit.orchestrators.stepped_orchestration import SteppedOrchestration
@@ -32,7 +34,7 @@ SORRY = "I am sorry, your laptop could not be ordered. Please say 'order a lapto
 @pytest.fixture
 async def services() -> InMemoryServices:
     services = InMemoryServices()
-    await services.conversations.heard(CHAT)
+    await services.conversations.heard(CHAT, at=services.clock.now())
     return services
 
 
@@ -99,22 +101,36 @@ async def test_the_event_completed_ends_the_wait_and_its_timer(services: InMemor
     assert [timer.is_cancelled for timer in run.timers] == [True]
 
 
-async def test_an_event_that_reports_nothing_only_wakes_once(services: InMemoryServices) -> None:
+async def test_an_event_that_reports_nothing_only_wakes(services: InMemoryServices) -> None:
     run = orchestration(services, events={"completed": services.clock.now() + timedelta(seconds=3)})
     assert await run.run() == {"outcome": "done", "told": 2}
+    assert [status["step"] for status in run.statuses].count("checking") == 3
 
 
-async def test_a_step_that_raises_for_a_while_is_retried(services: InMemoryServices) -> None:
-    failures = [ConnectionError("down"), ConnectionError("down")]
-    get = services.orders.get
+def failing(times: int, then: Any) -> Any:
+    """A call that raises ``times`` times, and is passed on ``then``."""
+    left = [ConnectionError("the order service is down")] * times
 
-    async def get_sometimes(order_id: str) -> Any:
-        if failures:
-            raise failures.pop()
-        return await get(order_id)
+    async def call(*arguments: Any, **keywords: Any) -> Any:
+        if left:
+            raise left.pop()
+        return await then(*arguments, **keywords)
 
-    services.orders.get = get_sometimes  # type: ignore[method-assign]
+    return call
+
+
+async def test_a_step_is_tried_five_times_ten_seconds_apart(services: InMemoryServices) -> None:
+    started = services.clock.now()
+    services.orders.place = failing(4, services.orders.place)  # type: ignore[method-assign]
     assert (await orchestration(services).run())["outcome"] == "done"
+    assert services.clock.now() - started == timedelta(seconds=4 * 10 + 30)
+
+
+async def test_a_step_that_fails_five_times_breaks_the_job(services: InMemoryServices) -> None:
+    services.orders.get = failing(5, services.orders.get)  # type: ignore[method-assign]
+    with pytest.raises(Exception, match="order service is down"):
+        await orchestration(services).run()
+    assert services.connector.texts == [SORRY]
 
 
 async def test_a_job_that_breaks_is_told_to_its_user_and_ends_as_failed(services: InMemoryServices) -> None:
@@ -128,19 +144,54 @@ async def test_a_job_that_breaks_is_told_to_its_user_and_ends_as_failed(services
     assert services.connector.texts == [SORRY]
 
 
-async def test_a_busy_channel_is_waited_for_in_a_timer(services: InMemoryServices) -> None:
+async def test_a_busy_channel_is_waited_for_in_a_timer_for_as_long_as_it_says(
+    services: InMemoryServices,
+) -> None:
+    started = services.clock.now()
     busy = ChannelBusy("the channel answered 429", retry_after=timedelta(seconds=7))
     services.connector.errors.append(busy)
     run = orchestration(services)
     assert await run.run() == {"outcome": "done", "told": 2}
     assert services.connector.texts == [PLACED, ""]
-    assert len(run.timers) == 3
+    assert run.timers[1].given - started == timedelta(seconds=17)
 
 
-async def test_a_user_who_is_gone_does_not_stop_the_job(services: InMemoryServices) -> None:
-    services.connector.errors.append(ConversationGone("the channel answered 403"))
-    assert (await orchestration(services).run())["outcome"] == "done"
-    assert services.connector.calls == []
+async def test_a_channel_that_is_down_for_long_does_not_stop_the_job(services: InMemoryServices) -> None:
+    busy = ChannelBusy("the channel cannot be reached", retry_after=timedelta(seconds=5))
+    services.connector.errors.extend([busy] * 60)
+    assert await orchestration(services).run() == {"outcome": "done", "told": 2}
+    assert services.connector.texts == [""]
+
+
+async def test_telling_that_breaks_is_tried_again_and_does_not_stop_the_job(
+    services: InMemoryServices,
+) -> None:
+    services.ledger.insert = failing(7, services.ledger.insert)  # type: ignore[method-assign]
+    assert await orchestration(services).run() == {"outcome": "done", "told": 2}
+    assert services.connector.texts == [PLACED, ""]
+
+
+@pytest.mark.parametrize(
+    ("error", "texts"),
+    [
+        (ConversationGone("the channel answered 403"), []),
+        (ChannelRefused("the channel answered 400"), [""]),
+    ],
+)
+async def test_a_follow_up_that_is_not_taken_does_not_stop_the_job(
+    services: InMemoryServices, error: Exception, texts: list[str]
+) -> None:
+    services.connector.errors.append(error)
+    assert await orchestration(services).run() == {"outcome": "done", "told": 2}
+    assert services.connector.texts == texts
+
+
+async def test_a_follow_up_that_another_process_is_sending_is_waited_for(services: InMemoryServices) -> None:
+    now = services.clock.now() + timedelta(seconds=10)
+    held = DeliveryRecord(delivery_id="job-1.1", state="sending", updated_at=now, attempts=1)
+    await services.ledger.insert(held)
+    assert await orchestration(services).run() == {"outcome": "done", "told": 2}
+    assert services.connector.texts == [PLACED, ""]
 
 
 class Scripted:
@@ -214,3 +265,17 @@ async def test_no_two_checks_are_less_than_a_second_apart(
     started = services.clock.now()
     await orchestration(services, kind="scripted").run()
     assert services.clock.now() - started == timedelta(seconds=2)
+
+
+async def test_a_wait_is_cut_into_timers_that_can_be_cancelled_and_ends_at_the_deadline(
+    services: InMemoryServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Scripted(Waiting(state={}, check_in=timedelta(days=40)))
+    job.deadline = timedelta(days=30)
+    in_catalog(monkeypatch, job)
+    started = services.clock.now()
+    run = orchestration(services, kind="scripted")
+    assert await run.run() == {"outcome": "failed", "told": 1}
+    assert timedelta(days=30) < services.clock.now() - started < timedelta(days=30, minutes=1)
+    moments = [started, *(timer.given for timer in run.timers)]
+    assert max(after - before for before, after in pairwise(moments)) == timedelta(days=5)

@@ -53,7 +53,7 @@ class FollowUpRun:
 
     async def follow(self, between: Callable[[], None] = lambda: None) -> None:
         """Follow one job to its end; ``between`` is called before each step."""
-        await self.services.conversations.heard(CHAT)
+        await self.services.conversations.heard(CHAT, at=START)
         job = Job(job_id="i", kind="order_laptop", requested_at=START, requested_by=CHAT)
         self.simulation.start("follow_up", to_task_hub(Following(job=job)))
         await self.simulation.run(between=between)
