@@ -1,0 +1,159 @@
+"""POST /api/messages: what is answered, and what is stored, whatever goes wrong."""
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import Any
+
+import azure.functions as func
+import pytest
+
+from adapters.in_memory import InMemoryServices
+from agent.incoming import parse_incoming
+from agent.ports import ChannelBusy, KeysUnavailable, NotAuthenticated, NotAuthorized
+from tests.unit.triggers.recording_client import RecordingDurableClient
+from tests.unit.turns import incoming_activity
+from triggers import messages
+
+ANSWER_TURN = messages.answer_turn.build().get_user_function().client_function
+THANKS = "Thank you for ordering a laptop. I will keep you posted with updates."
+
+
+class Endpoint:
+    """The trigger, its ports in memory."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.services = InMemoryServices()
+        self.durable_client = RecordingDurableClient()
+        monkeypatch.setattr(messages, "services", lambda: self.services)
+
+    async def post(self, body: Any) -> func.HttpResponse:
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        request = func.HttpRequest("POST", "/api/messages", body=raw)
+        response: func.HttpResponse = await ANSWER_TURN(req=request, durable_client=self.durable_client)
+        return response
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Endpoint:
+    return Endpoint(monkeypatch)
+
+
+def reason(response: func.HttpResponse) -> str:
+    assert response.mimetype == "application/problem+json"
+    problem = json.loads(response.get_body())
+    assert problem["status"] == response.status_code
+    return str(problem["detail"])
+
+
+async def test_a_turn_is_answered_with_200_and_its_job_has_the_turns_key_as_instance_id(
+    endpoint: Endpoint,
+) -> None:
+    body = json.dumps(incoming_activity()).encode()
+    response = await endpoint.post(body)
+    assert (response.status_code, response.get_body()) == (200, b"")
+    assert endpoint.durable_client.started == [parse_incoming(body)[1].turn_key]
+    assert endpoint.durable_client.given[0]["job"]["kind"] == "order_laptop"
+    assert endpoint.services.connector.texts == [THANKS]
+
+
+async def test_an_invoke_is_answered_in_the_body(endpoint: Endpoint) -> None:
+    action = {"action": {"type": "Action.Execute", "data": {"job": "order_laptop"}}}
+    invoke = incoming_activity(type="invoke", name="adaptiveCard/action", value=action)
+    response = await endpoint.post(invoke)
+    assert response.mimetype == "application/json"
+    assert json.loads(response.get_body())["value"] == THANKS
+    assert (await endpoint.post(invoke)).get_body() == response.get_body()
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"{}", {**incoming_activity(), "attachments": "secret"}])
+async def test_what_is_no_activity_is_400(endpoint: Endpoint, body: Any) -> None:
+    response = await endpoint.post(body)
+    assert response.status_code == 400
+    assert "secret" not in reason(response)
+    assert endpoint.durable_client.started == []
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(NotAuthenticated("no"), 401), (NotAuthorized("no"), 403), (KeysUnavailable("no"), 503)],
+)
+async def test_a_turn_that_is_not_let_in_begins_nothing(
+    endpoint: Endpoint, error: Exception, status: int
+) -> None:
+    class Closed:
+        async def validate(self, authorization: str | None, *, channel_id: str, service_url: str) -> None:
+            raise error
+
+    endpoint.services.token_validator = Closed()  # type: ignore[assignment]
+    response = await endpoint.post(incoming_activity())
+    assert (response.status_code, reason(response)) == (status, "no")
+    assert endpoint.durable_client.started == []
+    assert endpoint.services.connector.calls == []
+
+
+async def test_a_reply_that_does_not_get_through_is_502_and_the_next_delivery_gives_it(
+    endpoint: Endpoint,
+) -> None:
+    endpoint.services.connector.errors.append(ChannelBusy("429", retry_after=timedelta(seconds=1)))
+    assert (await endpoint.post(incoming_activity())).status_code == 502
+    assert (await endpoint.post(incoming_activity())).status_code == 200
+    assert len(endpoint.durable_client.started) == 1
+    assert endpoint.services.connector.texts == [THANKS]
+
+
+async def test_a_turn_that_takes_too_long_is_503_and_the_next_delivery_goes_on(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = endpoint.services.connector.send
+
+    async def hang(*_: Any, **__: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("agent.turns.TURN_LASTS", timedelta(milliseconds=20))
+    endpoint.services.connector.send = hang  # type: ignore[assignment,method-assign]
+    assert (await endpoint.post(incoming_activity())).status_code == 503
+    endpoint.services.connector.send = send  # type: ignore[method-assign]
+    assert (await endpoint.post(incoming_activity())).status_code == 200
+    assert endpoint.services.connector.texts == [THANKS]
+    assert len(endpoint.durable_client.started) == 1
+
+
+class TestDeath:
+    """The process dies at each step of a turn; the channel delivers the turn again."""
+
+    async def redeliver(self, endpoint: Endpoint) -> None:
+        for _ in range(2):
+            assert (await endpoint.post(incoming_activity())).status_code == 200
+        assert len(endpoint.durable_client.started) == 1
+        assert endpoint.services.connector.texts == [THANKS]
+
+    async def test_before_the_start(self, endpoint: Endpoint) -> None:
+        start_new = endpoint.durable_client.start_new
+
+        async def die(*_: Any) -> None:
+            endpoint.durable_client.start_new = start_new  # type: ignore[method-assign]
+            raise ConnectionResetError("the process dies here")
+
+        endpoint.durable_client.start_new = die  # type: ignore[assignment,method-assign]
+        with pytest.raises(ConnectionResetError):
+            await endpoint.post(incoming_activity())
+        await self.redeliver(endpoint)
+
+    async def test_after_the_start_and_before_it_is_marked(self, endpoint: Endpoint) -> None:
+        endpoint.durable_client.dies_after_start = True
+        with pytest.raises(ConnectionResetError):
+            await endpoint.post(incoming_activity())
+        endpoint.durable_client.dies_after_start = False
+        await self.redeliver(endpoint)
+
+    async def test_after_the_start_though_the_instance_was_purged_meanwhile(self, endpoint: Endpoint) -> None:
+        endpoint.services.connector.errors.append(ConnectionResetError("the process dies here"))
+        with pytest.raises(ConnectionResetError):
+            await endpoint.post(incoming_activity())
+
+        async def purged(_: str) -> Any:
+            raise AssertionError("a turn that is marked as started needs no look at its instance")
+
+        endpoint.durable_client.get_status = purged  # type: ignore[assignment,method-assign]
+        await self.redeliver(endpoint)

@@ -1,0 +1,130 @@
+"""The queue, its poison queue, notifications, the digest and the housekeeping; who may call what."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import azure.functions as func
+import msgspec
+import pytest
+
+from adapters.in_memory import InMemoryServices
+from agent.conversation import Conversation
+from agent.delivery import unusable_id
+from agent.delivery_record import DeliveryRecord
+from agent.proactive_message import UnusableMessage
+from tests.unit.triggers.recording_client import RecordingDurableClient
+from tests.unit.turns import TENANT, USER
+from triggers import daily_digest, housekeeping, messages, proactive_messages
+
+GOOD = {"deliveryId": "d-1", "to": {"kind": "user", "tenantId": TENANT, "aadObjectId": USER}, "text": "hi"}
+DELIVER = proactive_messages.deliver_proactive_message.build().get_user_function()
+CLOSE = proactive_messages.close_undelivered_message.build().get_user_function()
+ACCEPT = proactive_messages.accept_notification.build().get_user_function()
+DIGEST = daily_digest.send_daily_digest.build().get_user_function()
+KEEP_HOUSE = housekeeping.keep_house.build().get_user_function().client_function
+
+
+class Outbox:
+    """A queue output."""
+
+    sent: Any = None
+
+    def set(self, value: Any) -> None:
+        self.sent = value
+
+
+@pytest.fixture
+def services(monkeypatch: pytest.MonkeyPatch) -> InMemoryServices:
+    services = InMemoryServices()
+    for module in (proactive_messages, daily_digest, housekeeping):
+        monkeypatch.setattr(module, "services", lambda: services)
+    return services
+
+
+async def accept(body: bytes) -> tuple[func.HttpResponse, Outbox]:
+    outbox = Outbox()
+    request = func.HttpRequest("POST", "/api/notifications", body=body)
+    return await ACCEPT(req=request, outbox=outbox), outbox
+
+
+async def test_a_queue_message_is_delivered(services: InMemoryServices) -> None:
+    await DELIVER(queued=func.QueueMessage(body=json.dumps(GOOD).encode()))
+    assert services.connector.texts == ["hi"]
+
+
+async def test_a_message_that_cannot_be_read_leaves_its_reason_at_each_attempt(
+    services: InMemoryServices,
+) -> None:
+    for attempt in (1, 2):
+        with pytest.raises(UnusableMessage):
+            await DELIVER(queued=func.QueueMessage(body=b"no JSON"))
+        record = await services.ledger.read(unusable_id(b"no JSON"))
+        assert record is not None
+        assert (record.state, record.attempts) == ("retrying", attempt)
+    await CLOSE(queued=func.QueueMessage(body=b"no JSON"))
+    closed = await services.ledger.read(unusable_id(b"no JSON"))
+    assert closed is not None
+    assert (closed.state, closed.body) == ("failed", b"no JSON")
+
+
+async def test_a_notification_is_put_on_the_queue_as_it_came(services: InMemoryServices) -> None:
+    body = json.dumps({**GOOD, "text": "ä"}).encode()
+    response, outbox = await accept(body)
+    assert (response.status_code, json.loads(response.get_body())) == (202, {"deliveryId": "d-1"})
+    assert outbox.sent.encode() == body
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"no JSON", 400),
+        (json.dumps({**GOOD, "to": {"kind": "user"}}).encode(), 400),
+        (json.dumps({**GOOD, "text": "x" * 64 * 1024}).encode(), 413),
+    ],
+)
+async def test_a_notification_that_cannot_be_sent_is_refused_with_a_reason(
+    services: InMemoryServices, body: bytes, status: int
+) -> None:
+    response, outbox = await accept(body)
+    assert (response.status_code, response.mimetype) == (status, "application/problem+json")
+    assert json.loads(response.get_body())["detail"]
+    assert outbox.sent is None
+
+
+async def test_the_digest_expires_after_a_day(services: InMemoryServices) -> None:
+    chat = Conversation(
+        channel_id="msteams", conversation_id="a:1", service_url="s", tenant_id=TENANT, aad_object_id=USER
+    )
+    await services.orders.place("order-1", item="laptop", customer=chat)
+    outbox = Outbox()
+    await DIGEST(timer=None, outbox=outbox)
+    (message,) = [msgspec.json.decode(text) for text in outbox.sent]
+    assert message["to"] == {"kind": "user", "tenantId": TENANT, "aadObjectId": USER}
+    expires_at = services.clock.now() + timedelta(days=1)
+    assert message["expiresAt"] == expires_at.isoformat().replace("+00:00", "Z")
+
+
+async def test_what_ended_before_the_retention_is_dropped(services: InMemoryServices) -> None:
+    old = services.clock.now() - services.retention - timedelta(seconds=1)
+    await services.turn_claims.insert("old", at=old)
+    await services.ledger.insert(DeliveryRecord(delivery_id="old", state="sent", updated_at=old))
+    durable_client = RecordingDurableClient()
+    await KEEP_HOUSE(timer=None, durable_client=durable_client)
+    assert await services.turn_claims.read("old") is None
+    assert await services.ledger.read("old") is None
+    ((_, until, statuses),) = durable_client.purged
+    assert until == services.clock.now() - services.retention
+    assert {status.name for status in statuses} == {"Completed", "Failed", "Terminated"}
+
+
+def test_only_the_channels_endpoint_is_open_and_it_checks_tokens_itself() -> None:
+    levels = {}
+    for module in (messages, proactive_messages):
+        for builder in vars(module).values():
+            if hasattr(builder, "_function") and builder._function.is_http_function():
+                for raw in builder._function.get_raw_bindings():
+                    binding = json.loads(raw)
+                    if binding["type"] == "httpTrigger":
+                        levels[binding["route"]] = binding["authLevel"]
+    assert levels == {"messages": "ANONYMOUS", "notifications": "FUNCTION"}
