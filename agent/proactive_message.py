@@ -14,7 +14,7 @@ DeliveryId = Annotated[
     str,
     msgspec.Meta(
         pattern=r"^[A-Za-z0-9._:-]{1,128}$",
-        description="Given by the sender: a message with an id that was sent is never sent again.",
+        description="Given by the sender. A message with an id that was sent is not sent again.",
     ),
 ]
 NotEmpty = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]

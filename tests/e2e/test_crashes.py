@@ -3,13 +3,17 @@
 import asyncio
 import signal
 
+import aiohttp
+
 from local.playground_driver import PlaygroundDriver
 from local.stack import Stack
+from tests.contract.connector_server import connector_server
 from tests.e2e.jobs import job_states, states_once_ended
 from tests.e2e.test_main_job import DELIVERED, PLACED
 from tests.e2e.turns import message_turn, post_turn
 
 ACKNOWLEDGED = "Thank you for ordering a laptop"
+POSTED = "I will keep you posted with updates."
 
 
 def kill_functions_host(stack: Stack) -> None:
@@ -36,6 +40,28 @@ async def test_a_kill_between_acknowledgement_and_follow_up_loses_nothing_and_do
     assert playground.count(PLACED) == 0
     stack.start_functions_host()
     assert await told(playground, stack) == [1, 1, 1]
+
+
+async def test_a_kill_before_the_acknowledgement_is_made_good_by_the_next_delivery(
+    stack: Stack, playground: PlaygroundDriver
+) -> None:
+    jobs_before = len(await job_states(stack))
+    async with connector_server() as connector:
+        turn = message_turn("order a laptop", playground=playground, ports=stack.ports)
+        turn["serviceUrl"] = connector.url
+        connector.is_holding = True
+        first = asyncio.create_task(post_turn(turn, ports=stack.ports))
+        await asyncio.wait_for(connector.somebody_waits.wait(), 20)
+        kill_functions_host(stack)  # the job is stored, and the acknowledgement on its way
+        assert isinstance((await asyncio.gather(first, return_exceptions=True))[0], aiohttp.ClientError)
+        connector.is_holding = False
+        stack.start_functions_host()
+        statuses = [(await post_turn(turn, ports=stack.ports))[0] for _ in range(2)]
+        assert set(await states_once_ended(stack)) == {"Completed"}
+        assert statuses == [200, 200]
+        assert [text for text in connector.texts if ACKNOWLEDGED in text] == [f"{ACKNOWLEDGED}. {POSTED}"]
+        assert len([text for text in connector.texts if PLACED in text]) == 1
+    assert len(await job_states(stack)) == jobs_before + 1
 
 
 async def test_a_redelivered_turn_starts_no_second_job_and_says_nothing(

@@ -1,4 +1,4 @@
-"""`make demo`: stopped in the middle it leaves nothing behind. That it plays is seen in every CI run."""
+"""`make demo`: stopped in the middle it leaves nothing behind. That it plays to its end, .ci/run sees."""
 
 import os
 import signal

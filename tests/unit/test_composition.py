@@ -32,6 +32,12 @@ def test_who_may_come_in_follows_from_the_settings(given: dict[str, str], valida
     assert type(services.token_validator) is validator
 
 
+def test_users_without_a_conversation_are_reached_as_the_settings_say() -> None:
+    given = {"ProactiveRoute": "copilot", "ProactiveServiceUrl": "https://canary.example/teams/"}
+    options = AzureServices(read_settings({**STORAGE, **given})).delivery_options
+    assert (options.route, options.service_url) == ("copilot", "https://canary.example/teams/")
+
+
 def test_the_agent_is_named_to_the_channel_by_its_app_id() -> None:
     assert AzureServices(read_settings({**STORAGE, **APP})).delivery_options.agent_id == "28:app"
 

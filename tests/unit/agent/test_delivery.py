@@ -115,6 +115,9 @@ async def test_a_conversation_in_copilot_is_created_as_the_article_shows_field_b
         },
     }
     assert sent.conversation_id == "a:created-1"
+    thread = await services.conversations.find("msteams", "a:created-1")
+    assert thread is not None
+    assert thread.is_from_copilot
     assert sent.body == {"text": "Hello proactive world", "type": "message"}
 
 

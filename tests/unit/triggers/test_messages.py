@@ -111,7 +111,7 @@ async def test_a_turn_that_takes_too_long_is_503_and_the_next_delivery_goes_on(
         await asyncio.Event().wait()
 
     monkeypatch.setattr("agent.turns.TURN_LASTS", timedelta(milliseconds=20))
-    endpoint.services.connector.send = hang  # type: ignore[assignment,method-assign]
+    endpoint.services.connector.send = hang  # type: ignore[method-assign]
     assert (await endpoint.post(incoming_activity())).status_code == 503
     endpoint.services.connector.send = send  # type: ignore[method-assign]
     assert (await endpoint.post(incoming_activity())).status_code == 200
