@@ -55,17 +55,18 @@ class AzureServices:
     def connector(self) -> Connector:
         from adapters.connector_client import BotConnectorClient
         from adapters.credentials import MULTI_TENANT, MsalCredentials, NoCredentials
+        from adapters.service_hosts import ServiceHosts
 
         settings = self._settings
+        hosts = ServiceHosts(also=settings.service_hosts, with_loopback=settings.is_development)
         if not settings.app_id:
-            return BotConnectorClient(NoCredentials())
-        return BotConnectorClient(
-            MsalCredentials(
-                app_id=settings.app_id,
-                app_password=settings.app_password,
-                tenant_id=MULTI_TENANT if settings.app_type == "MultiTenant" else settings.app_tenant_id,
-            )
+            return BotConnectorClient(NoCredentials(), hosts=hosts)
+        credentials = MsalCredentials(
+            app_id=settings.app_id,
+            app_password=settings.app_password,
+            tenant_id=MULTI_TENANT if settings.app_type == "MultiTenant" else settings.app_tenant_id,
         )
+        return BotConnectorClient(credentials, hosts=hosts)
 
     @cached_property
     def bot_runner(self) -> BotRunner:

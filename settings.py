@@ -39,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     proactive_service_url: str = msgspec.field(
         name="ProactiveServiceUrl", default="https://smba.trafficmanager.net/teams/"
     )
+    allowed_service_hosts: str = msgspec.field(name="AllowedServiceHosts", default="")
     digest_schedule: str = msgspec.field(name="DigestSchedule", default="0 0 8 * * *")
     retention_days: int = msgspec.field(name="RetentionDays", default=7)
 
@@ -53,6 +54,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def accepts_unsigned_turns(self) -> bool:
         """Whether turns without a token are let in at all: on a developer's machine that asks for it."""
         return not self.app_id and self.channel_auth == "off" and self.is_development
+
+    @property
+    def service_hosts(self) -> frozenset[str]:
+        """The hosts of AllowedServiceHosts, which is a list with commas."""
+        named = (host.strip().lower() for host in self.allowed_service_hosts.split(","))
+        return frozenset(host for host in named if host)
 
     @property
     def retention(self) -> timedelta:

@@ -1,12 +1,14 @@
 """The Connector port: the Bot Connector REST API on one pooled aiohttp session."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 from urllib.parse import quote
 
 import aiohttp
 
+from adapters.service_hosts import ServiceHosts
 from agent.ports import ChannelBusy, ChannelRefused, ConversationGone, DeliveryAmbiguous
 
 # Long enough for a slow channel, short enough for a turn that must be answered within 15 s.
@@ -37,8 +39,9 @@ class Credentials(Protocol):
 class BotConnectorClient:
     """Bot Connector REST API v3. One object a process: its connections are shared by all sends."""
 
-    def __init__(self, credentials: Credentials) -> None:
+    def __init__(self, credentials: Credentials, *, hosts: ServiceHosts) -> None:
         self._credentials = credentials
+        self._hosts = hosts
         self._session: aiohttp.ClientSession | None = None
 
     async def send(
@@ -77,6 +80,7 @@ class BotConnectorClient:
             await self._session.close()
 
     async def _call(self, method: str, url: str, body: dict[str, Any] | None) -> dict[str, Any]:
+        checked_url = self._hosts.checked(url)
         headers = {"Accept": "application/json"}
         token = await self._credentials.token()
         if token:
@@ -85,13 +89,11 @@ class BotConnectorClient:
             self._session = aiohttp.ClientSession(timeout=SEND_TIMEOUT)
         try:
             async with self._session.request(
-                method, url, json=body, headers=headers, allow_redirects=False
+                method, checked_url, json=body, headers=headers, allow_redirects=False
             ) as response:
                 answer = await response.read()
                 if response.status >= 300:
                     raise _error_of(response, answer)
-        except aiohttp.InvalidURL:
-            raise ChannelRefused("the service URL is no URL") from None
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             # Nothing was sent.
             raise ChannelBusy("the channel cannot be reached", retry_after=DEFAULT_RETRY_AFTER) from error
@@ -140,7 +142,13 @@ def _json_object(text: bytes) -> dict[str, Any]:
 
 
 def _retry_after(response: aiohttp.ClientResponse) -> timedelta:
+    """The header Retry-After (RFC 9110, section 10.2.3): seconds, or a date."""
+    given = response.headers.get("Retry-After", "")
     try:
-        return timedelta(seconds=max(float(response.headers["Retry-After"]), 0))
-    except (KeyError, ValueError):
-        return DEFAULT_RETRY_AFTER
+        wait = timedelta(seconds=float(given))
+    except (ValueError, OverflowError):
+        try:
+            wait = parsedate_to_datetime(given) - datetime.now(UTC)
+        except (ValueError, TypeError):
+            return DEFAULT_RETRY_AFTER
+    return max(wait, timedelta(0))

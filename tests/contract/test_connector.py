@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from aiohttp import web
 from adapters.connector_client import BotConnectorClient
 from adapters.credentials import NoCredentials
 from adapters.in_memory import RecordingConnector
+from adapters.service_hosts import ServiceHosts
 from agent.ports import (
     ChannelBusy,
     ChannelRefused,
@@ -38,7 +40,7 @@ async def server() -> AsyncIterator[ConnectorServer]:
 
 @pytest.fixture
 async def client() -> AsyncIterator[BotConnectorClient]:
-    client = BotConnectorClient(OneToken())
+    client = BotConnectorClient(OneToken(), hosts=ServiceHosts(with_loopback=True))
     yield client
     await client.close()
 
@@ -96,7 +98,7 @@ async def test_the_requests_are_those_of_the_bot_connector(
 
 
 async def test_without_credentials_no_token_is_sent(server: ConnectorServer) -> None:
-    client = BotConnectorClient(NoCredentials())
+    client = BotConnectorClient(NoCredentials(), hosts=ServiceHosts(with_loopback=True))
     await client.send(HELLO, service_url=server.url, conversation_id=CHAT)
     await client.close()
     assert server.calls[0][2] is None
@@ -114,6 +116,7 @@ def error(status: int, code: Any, message: str = "", **headers: str) -> web.Resp
     return web.json_response(body, status=status, headers=headers)
 
 
+LONG_AGO = "Wed, 21 Oct 2015 07:28:00 GMT"
 NESTED = json.dumps({"subCode": "MessageWritesBlocked", "errorCode": 209})
 NUMBERED = json.dumps({"errorCode": 209, "message": "blocked"})
 
@@ -150,7 +153,18 @@ async def test_each_error_means_what_the_caller_is_to_do(
     assert "Hello" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("given", "seconds"), [("7", 7), ("0.5", 0.5), ("soon", 5), ("-3", 0)])
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ("7", 7),
+        ("0.5", 0.5),
+        ("soon", 5),
+        ("-3", 0),
+        ("nan", 5),
+        ("1e400", 5),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+    ],
+)
 async def test_a_busy_channel_says_how_long_to_wait(
     client: BotConnectorClient, server: ConnectorServer, given: str, seconds: float
 ) -> None:
@@ -158,6 +172,16 @@ async def test_a_busy_channel_says_how_long_to_wait(
     with pytest.raises(ChannelBusy) as caught:
         await client.send(HELLO, service_url=server.url, conversation_id=CHAT)
     assert caught.value.retry_after == timedelta(seconds=seconds)
+
+
+async def test_a_busy_channel_may_say_when_instead_of_how_long(
+    client: BotConnectorClient, server: ConnectorServer
+) -> None:
+    then = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
+    server.answers.append(error(429, "TooManyRequests", **{"Retry-After": then}))
+    with pytest.raises(ChannelBusy) as caught:
+        await client.send(HELLO, service_url=server.url, conversation_id=CHAT)
+    assert timedelta(seconds=80) < caught.value.retry_after <= timedelta(seconds=90)
 
 
 async def test_a_channel_that_cannot_be_reached_is_busy_for_nothing_was_sent(

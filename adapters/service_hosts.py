@@ -1,0 +1,45 @@
+"""Which hosts our tokens may be sent to, whatever a turn, a stored reference or a queue message says."""
+
+from yarl import URL
+
+from agent.ports import ChannelRefused
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+# Teams in Microsoft's clouds (Teams documentation, "Send proactive messages", section "Get the service
+# URL"), and the channels that Bot Framework itself serves. China is told by its turns: set it.
+OF_THE_CLOUDS = frozenset(
+    {
+        "smba.trafficmanager.net",
+        "smba.infra.gcc.teams.microsoft.com",
+        "smba.infra.gov.teams.microsoft.us",
+        "smba.infra.dod.teams.microsoft.us",
+        "directline.botframework.com",
+        "webchat.botframework.com",
+    }
+)
+
+
+class ServiceHosts:
+    """The allow-list of Bot Connector hosts: the clouds' own, ``also``, and loopback where it is let in."""
+
+    def __init__(self, *, also: frozenset[str] = frozenset(), with_loopback: bool = False) -> None:
+        self._allowed = OF_THE_CLOUDS | also
+        self._with_loopback = with_loopback
+
+    def checked(self, url: str) -> URL:
+        """The URL as it will be requested: what is checked and what is called are one object.
+
+        Raises ChannelRefused.
+        """
+        try:
+            parsed = URL(url)
+            is_plain = parsed.user is None and parsed.password is None and parsed.host is not None
+            is_loopback = is_plain and parsed.host in LOOPBACK and parsed.scheme in ("http", "https")
+            is_allowed = (
+                is_plain and parsed.host in self._allowed and parsed.scheme == "https" and parsed.port == 443
+            )
+        except ValueError:
+            raise ChannelRefused("the service URL is no URL") from None
+        if is_allowed or (is_loopback and self._with_loopback):
+            return parsed
+        raise ChannelRefused("the service URL is not one of the channel's hosts; no token is sent there")
