@@ -17,6 +17,7 @@ from agent.ports import (
     DeliveryLedger,
     DeliveryOptions,
     OrderService,
+    ProactiveQueue,
     Services,
     Storage,
     TokenValidator,
@@ -104,6 +105,12 @@ class AzureServices:
         from adapters.table_delivery_ledger import TableDeliveryLedger
 
         return TableDeliveryLedger(self._tables)
+
+    @cached_property
+    def proactive_queue(self) -> ProactiveQueue:
+        from adapters.storage_queue import StorageQueue
+
+        return StorageQueue(self._settings.storage_connection, self._settings.proactive_messages_queue)
 
     @cached_property
     def orders(self) -> OrderService:

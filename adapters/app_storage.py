@@ -3,14 +3,12 @@
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue.aio import QueueServiceClient
 
+from adapters.storage_queue import QUEUE_API_VERSION
 from adapters.table_conversations import CONVERSATIONS, PERSONAL_CONVERSATIONS
 from adapters.table_delivery_ledger import DELIVERIES
 from adapters.table_orders import ORDERS
 from adapters.table_turn_claims import TURN_CLAIMS
 from adapters.tables import Tables
-
-# Of the service, not of the SDK: older than the newest, so that sovereign clouds and Azurite know it.
-QUEUE_API_VERSION = "2025-05-05"
 
 
 class AppStorage:

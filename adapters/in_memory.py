@@ -239,6 +239,16 @@ class InMemoryDeliveryLedger:
         return written
 
 
+class InMemoryQueue:
+    """Keeps what is put on it, with the delay, in ``messages``."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[bytes, timedelta]] = []
+
+    async def put(self, body: bytes, *, delay: timedelta) -> None:
+        self.messages.append((body, delay))
+
+
 class InMemoryOrderService:
     def __init__(
         self,
@@ -312,6 +322,7 @@ class InMemoryServices:
         self.conversations = InMemoryConversationStore()
         self.turn_claims = InMemoryTurnClaims()
         self.ledger = InMemoryDeliveryLedger()
+        self.proactive_queue = InMemoryQueue()
         self.orders = InMemoryOrderService(clock=self.clock)
         self.storage = NothingToMake()
         self.delivery_options = DeliveryOptions(

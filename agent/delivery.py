@@ -10,6 +10,7 @@ from agent.addressing import ConversationUnknown, conversation_for
 from agent.conversation import Conversation
 from agent.delivery_record import ENDED, DeliveryRecord, DeliveryState
 from agent.ports import (
+    ChannelBusy,
     ChannelError,
     ChannelRefused,
     Clock,
@@ -19,6 +20,8 @@ from agent.ports import (
     DeliveryAmbiguous,
     DeliveryLedger,
     DeliveryOptions,
+    ProactiveQueue,
+    Services,
 )
 from agent.proactive_message import (
     ProactiveMessage,
@@ -31,6 +34,10 @@ SEND_LASTS = timedelta(seconds=15)
 SEND_HOLDS = timedelta(seconds=20)
 # A message whose sending had no answer may have arrived: it is sent again this often, and no more.
 RESENDS = 1
+# A busy channel is waited for by putting the message back: at least as long as it says, and ever longer.
+SHORTEST_WAIT = timedelta(seconds=5)
+LONGEST_WAIT = timedelta(hours=1)
+MOST_WAITS = 20
 
 
 class DeliveryInProgress(Exception):
@@ -77,6 +84,36 @@ async def deliver(
         await _note(record, "retrying", ledger=ledger, clock=clock, reason=reason_of(error))
         raise
     return await _note(record, "sent", ledger=ledger, clock=clock, activity_id=activity_id)
+
+
+async def deliver_or_put_back(
+    message: ProactiveMessage, *, queue: ProactiveQueue, services: Services
+) -> DeliveryRecord:
+    """Deliver a message of the queue; while the channel is busy, put it back to be shown later.
+
+    It goes back as a fresh message, so that waiting costs none of its attempts; its waits travel with it,
+    and after MOST_WAITS it is left to the queue's own retries. Raises as ``deliver`` does.
+    """
+    try:
+        return await deliver(
+            message,
+            ledger=services.ledger,
+            conversations=services.conversations,
+            connector=services.connector,
+            options=services.delivery_options,
+            clock=services.clock,
+        )
+    except ChannelBusy as busy:
+        if message.waits >= MOST_WAITS:
+            raise
+        waiting = msgspec.structs.replace(message, waits=message.waits + 1)
+        delay = max(SHORTEST_WAIT * 2**message.waits, busy.retry_after)
+        await queue.put(msgspec.json.encode(waiting), delay=min(delay, LONGEST_WAIT))
+        record = await services.ledger.read(message.delivery_id)
+        assert record is not None, "deliver() wrote it"
+        return await _note(
+            record, "waiting", ledger=services.ledger, clock=services.clock, reason=reason_of(busy)
+        )
 
 
 async def note_unusable(body: bytes, error: UnusableMessage, *, ledger: DeliveryLedger, clock: Clock) -> None:

@@ -159,6 +159,13 @@ class DeliveryLedger(Protocol):
         """Drop the records that ended well before ``cutoff``, not the failed; how many there were."""
 
 
+class ProactiveQueue(Protocol):
+    """The queue of proactive messages, for those that must wait."""
+
+    async def put(self, body: bytes, *, delay: timedelta) -> None:
+        """Put a message on the queue, to be shown after ``delay`` (at most seven days)."""
+
+
 class OrderService(Protocol):
     """The outside system of the example job: takes orders and delivers them after a while."""
 
@@ -219,6 +226,8 @@ class Services(Protocol):
     def turn_claims(self) -> TurnClaims: ...
     @property
     def ledger(self) -> DeliveryLedger: ...
+    @property
+    def proactive_queue(self) -> ProactiveQueue: ...
     @property
     def orders(self) -> OrderService: ...
     @property

@@ -67,6 +67,9 @@ class ProactiveMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     text: str = ""
     card: dict[str, Any] | None = None
     expires_at: Utc | None = None
+    waits: Annotated[
+        int, msgspec.Meta(ge=0, description="How often it was put back for a busy channel; not for senders.")
+    ] = 0
 
     def __post_init__(self) -> None:
         if self.delivery_id.endswith("\n"):  # which the pattern's $ lets pass in Python

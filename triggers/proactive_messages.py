@@ -7,7 +7,7 @@ from http import HTTPStatus
 import azure.durable_functions as df
 import azure.functions as func
 
-from agent.delivery import close_undelivered, deliver, note_unusable
+from agent.delivery import close_undelivered, deliver_or_put_back, note_unusable
 from agent.proactive_message import UnusableMessage, parse_proactive_message
 from composition import services
 from triggers.problem import problem
@@ -30,15 +30,8 @@ async def deliver_proactive_message(queued: func.QueueMessage) -> None:
     except UnusableMessage as error:
         await note_unusable(body, error, ledger=ports.ledger, clock=ports.clock)
         raise
-    record = await deliver(
-        message,
-        ledger=ports.ledger,
-        conversations=ports.conversations,
-        connector=ports.connector,
-        options=ports.delivery_options,
-        clock=ports.clock,
-    )
-    log.info("Delivery %s ended as %s", record.delivery_id, record.state)
+    record = await deliver_or_put_back(message, queue=ports.proactive_queue, services=ports)
+    log.info("Delivery %s is %s", record.delivery_id, record.state)
 
 
 @blueprint.queue_trigger(arg_name="queued", queue_name=f"{QUEUE}-poison", connection=STORAGE)

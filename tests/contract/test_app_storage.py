@@ -1,10 +1,12 @@
 """The queues and tables that the app makes, on Azurite."""
 
+from datetime import timedelta
 from uuid import uuid4
 
-from azure.storage.queue import QueueServiceClient
+from azure.storage.queue import QueueClient, QueueServiceClient
 
 from adapters.app_storage import AppStorage
+from adapters.storage_queue import StorageQueue
 from adapters.tables import Tables
 from local.azurite import Azurite
 
@@ -25,3 +27,14 @@ async def test_missing_queues_and_tables_are_made_and_those_that_are_there_are_l
     assert {queue_name, f"{queue_name}-poison"} <= {queue.name for queue in queues.list_queues()}
     assert queues.get_queue_client(queue_name).get_queue_properties().approximate_message_count == 1
     queues.close()
+
+
+async def test_a_message_is_put_on_the_queue_as_it_is_and_shown_after_its_delay(azurite: Azurite) -> None:
+    queue_name = f"q-{uuid4().hex}"
+    queue = StorageQueue(azurite.connection_string, queue_name)
+    await queue.put("ä now".encode(), delay=timedelta(0))
+    await queue.put(b"later", delay=timedelta(hours=1))
+    await queue.close()
+    with QueueClient.from_connection_string(azurite.connection_string, queue_name) as reader:
+        assert [message.content for message in reader.receive_messages()] == ["ä now"]
+        assert reader.get_queue_properties().approximate_message_count == 2

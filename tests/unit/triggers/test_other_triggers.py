@@ -10,8 +10,9 @@ import pytest
 
 from adapters.in_memory import InMemoryServices
 from agent.conversation import Conversation
-from agent.delivery import unusable_id
+from agent.delivery import MOST_WAITS, unusable_id
 from agent.delivery_record import DeliveryRecord
+from agent.ports import ChannelBusy
 from agent.proactive_message import UnusableMessage
 from tests.unit.triggers.recording_client import RecordingDurableClient
 from tests.unit.turns import TENANT, USER
@@ -51,6 +52,47 @@ async def accept(body: bytes) -> tuple[func.HttpResponse, Outbox]:
 async def test_a_queue_message_is_delivered(services: InMemoryServices) -> None:
     await DELIVER(queued=func.QueueMessage(body=json.dumps(GOOD).encode()))
     assert services.connector.texts == ["hi"]
+
+
+async def test_a_busy_channel_puts_the_message_back_for_as_long_as_it_says_and_ever_longer(
+    services: InMemoryServices,
+) -> None:
+    body = json.dumps(GOOD).encode()
+    delays = []
+    for _ in range(5):
+        services.connector.errors.append(ChannelBusy("429", retry_after=timedelta(seconds=30)))
+        await DELIVER(queued=func.QueueMessage(body=body))
+        body, delay = services.proactive_queue.messages.pop()
+        delays.append(delay.total_seconds())
+        record = await services.ledger.read("d-1")
+        assert record is not None
+        assert (record.state, record.reason) == ("waiting", "ChannelBusy: 429")
+    assert delays == [30, 30, 30, 40, 80]
+    await DELIVER(queued=func.QueueMessage(body=body))
+    assert services.connector.texts == ["hi"]
+    assert services.proactive_queue.messages == []
+
+
+async def test_a_channel_that_stays_busy_leaves_the_message_to_the_queues_retries_in_the_end(
+    services: InMemoryServices,
+) -> None:
+    services.connector.errors.append(ChannelBusy("429", retry_after=timedelta(seconds=1)))
+    with pytest.raises(ChannelBusy):
+        await DELIVER(queued=func.QueueMessage(body=json.dumps({**GOOD, "waits": MOST_WAITS}).encode()))
+    assert services.proactive_queue.messages == []
+
+
+async def test_a_message_that_expires_while_it_waits_is_not_sent(services: InMemoryServices) -> None:
+    expires_at = (services.clock.now() + timedelta(seconds=10)).isoformat()
+    services.connector.errors.append(ChannelBusy("429", retry_after=timedelta(seconds=30)))
+    await DELIVER(queued=func.QueueMessage(body=json.dumps({**GOOD, "expiresAt": expires_at}).encode()))
+    ((body, delay),) = services.proactive_queue.messages
+    services.clock.step(delay)
+    await DELIVER(queued=func.QueueMessage(body=body))
+    record = await services.ledger.read("d-1")
+    assert record is not None
+    assert record.state == "expired"
+    assert services.connector.texts == []
 
 
 async def test_a_message_that_cannot_be_read_leaves_its_reason_at_each_attempt(
