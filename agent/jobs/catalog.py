@@ -1,11 +1,15 @@
 """The kinds of background job that users can ask for: add one line here for each file beside it."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from agent.jobs.definition import JobDefinition
 from agent.jobs.order_laptop import OrderLaptop
 
-JOBS: tuple[JobDefinition, ...] = (OrderLaptop(),)
+JOBS: Sequence[JobDefinition] = [
+    OrderLaptop(),
+]
 
 
 class UnknownJob(LookupError):
