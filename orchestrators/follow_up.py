@@ -7,7 +7,7 @@ from typing import Any
 import azure.durable_functions as df
 import msgspec
 
-from agent.jobs.catalog import job_of_kind
+from agent.jobs.catalog import job_of
 from agent.jobs.definition import Job, Outcome, Waiting
 from agent.task_hub import from_task_hub, to_task_hub
 from orchestrators import steps
@@ -35,7 +35,7 @@ def follow_up(context: df.DurableOrchestrationContext) -> Generator[Any, Any, An
     """
     following = from_task_hub(context.get_input(expected_type=dict), Following)
     job, outcome, told = following.job, following.outcome, following.told
-    gives_up_at = job.requested_at + job_of_kind(job.kind).deadline
+    gives_up_at = job.requested_at + job_of(job).deadline
     completed = context.wait_for_external_event(steps.COMPLETED)
     for _ in range(CHECKS_AN_EXECUTION):
         try:
@@ -45,7 +45,7 @@ def follow_up(context: df.DurableOrchestrationContext) -> Generator[Any, Any, An
                 outcome = yield from steps.check(context, job, outcome.state)
         except Exception:
             # Whatever an activity raises arrives as this, once its retries are used up.
-            yield from steps.tell(context, job, told + 1, job_of_kind(job.kind).failure(job))
+            yield from steps.tell(context, job, told + 1, job_of(job).failure(job))
             context.set_custom_status({"step": "failed"})
             raise
         if outcome.tell is not None:

@@ -31,7 +31,7 @@ async def deliver_proactive_message(queued: func.QueueMessage) -> None:
         await note_unusable(body, error, ledger=ports.ledger, clock=ports.clock)
         raise
     record = await deliver_or_put_back(message, queue=ports.proactive_queue, services=ports)
-    log.info("Delivery %s is %s", record.delivery_id, record.state)
+    log.info("Delivery %s is %s. %s", record.delivery_id, record.state, record.reason)
 
 
 @blueprint.queue_trigger(arg_name="queued", queue_name=f"{QUEUE}-poison", connection=STORAGE)

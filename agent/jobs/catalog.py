@@ -4,24 +4,22 @@ from collections.abc import Sequence
 
 import msgspec
 
-from agent.jobs.definition import JobDefinition
+from agent.jobs.definition import Job, JobDefinition
 from agent.jobs.order_laptop import OrderLaptop
+from agent.jobs.withdrawn import WITHDRAWN
 
 JOBS: Sequence[JobDefinition] = [
     OrderLaptop(),
 ]
 
 
-class UnknownJob(LookupError):
-    """No job of this kind is in the catalog; the message names it and the kinds that are there."""
+def job_of(job: Job) -> JobDefinition:
+    """The definition of a job in flight; WITHDRAWN where the app has none of its kind any more."""
+    return _of_kind(job.kind) or WITHDRAWN
 
 
-def job_of_kind(kind: str) -> JobDefinition:
-    """The definition of this kind. Raises UnknownJob."""
-    for definition in JOBS:
-        if definition.kind == kind:
-            return definition
-    raise UnknownJob(f"no job of kind {kind!r}; there are {', '.join(job.kind for job in JOBS)}")
+def _of_kind(kind: str) -> JobDefinition | None:
+    return next((definition for definition in JOBS if definition.kind == kind), None)
 
 
 class PressedButton(msgspec.Struct, frozen=True):
@@ -33,7 +31,8 @@ class PressedButton(msgspec.Struct, frozen=True):
 def job_asked_for(text: str | None, value: object) -> JobDefinition | None:
     """The job that a message's text or a pressed button's data asks for; None when it asks for none."""
     try:
-        return job_of_kind(msgspec.convert(value, PressedButton).job)
-    except (msgspec.ValidationError, UnknownJob):
-        asked = (text or "").strip().strip(".!?").lower()
-        return next((definition for definition in JOBS if definition.recognises(asked)), None)
+        pressed = _of_kind(msgspec.convert(value, PressedButton).job)
+    except msgspec.ValidationError:
+        pressed = None
+    asked = (text or "").strip().strip(".!?").lower()
+    return pressed or next((definition for definition in JOBS if definition.recognises(asked)), None)

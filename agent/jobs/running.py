@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from agent.jobs.catalog import job_of_kind
+from agent.jobs.catalog import job_of
 from agent.jobs.definition import Failed, Job, Outcome, Waiting
 from agent.ports import Services
 
@@ -17,13 +17,13 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 async def begin(job: Job, *, services: Services) -> Outcome:
-    """Start the job's outside work. Raises what the definition raises, and UnknownJob."""
-    return await job_of_kind(job.kind).begin(job, services=services)
+    """Start the job's outside work. Raises what the definition raises."""
+    return await job_of(job).begin(job, services=services)
 
 
 async def check(step: Check, *, services: Services) -> Outcome:
     """How far the job is; a failure once its deadline is over. Raises as ``begin`` does."""
-    definition = job_of_kind(step.job.kind)
+    definition = job_of(step.job)
     outcome = await definition.check(step.job, step.state, services=services)
     if isinstance(outcome, Waiting) and services.clock.now() - step.job.requested_at > definition.deadline:
         return Failed(tell=definition.failure(step.job))

@@ -236,6 +236,12 @@ async def test_a_failure_that_was_foreseen_is_told(
     assert services.connector.texts == ["out of stock"]
 
 
+async def test_a_job_whose_kind_was_taken_out_of_the_app_is_told_so(services: InMemoryServices) -> None:
+    assert await orchestration(services, kind="make_coffee").run() == {"outcome": "failed", "told": 1}
+    (text,) = services.connector.texts
+    assert "can no longer" in text
+
+
 async def test_a_job_that_takes_many_checks_starts_over_with_what_it_knows(
     services: InMemoryServices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
