@@ -10,9 +10,13 @@ const THIS_MACHINE = new Set(["localhost", LOOPBACK, "::1"]);
 const listen = net.Server.prototype.listen;
 net.Server.prototype.listen = function (...args) {
   const [first] = args;
-  if (first !== null && typeof first === "object" && first.port !== undefined) {
-    args[0] = { ...first, host: LOOPBACK };
-  } else if (first !== null && typeof first !== "object" && Number.isInteger(Number(first))) {
+  if (typeof first === "function") {
+    args.unshift({ port: 0, host: LOOPBACK }); // without a port Node takes any, on every address
+  } else if (first === undefined || first === null) {
+    args[0] = { port: 0, host: LOOPBACK };
+  } else if (typeof first === "object") {
+    if ("port" in first) args[0] = { ...first, host: LOOPBACK }; // else a path, or a socket that is there already
+  } else if (Number.isInteger(Number(first))) {
     if (typeof args[1] === "string") args[1] = LOOPBACK;
     else args.splice(1, 0, LOOPBACK);
   }

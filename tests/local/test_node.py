@@ -1,5 +1,6 @@
 """Node tools are kept to this machine: they listen on loopback, and what they call elsewhere is refused."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -22,7 +23,24 @@ def run_in_node(script: str, refusals: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "arguments", ["0", "0, () => {}", "{ port: 0 }", "0, '0.0.0.0'", "{ port: 0, host: '::' }"]
+    "arguments",
+    [
+        "0",
+        "0, () => {}",
+        "0, '0.0.0.0'",
+        "'0'",
+        "{ port: 0 }",
+        "{ port: 0, host: '::' }",
+        # Without a port Node takes any.
+        "",
+        "() => {}",
+        "undefined",
+        "undefined, '0.0.0.0', () => {}",
+        "null",
+        "null, () => {}",
+        "{ port: undefined }",
+        "{ port: null }",
+    ],
 )
 def test_a_server_listens_on_loopback_whatever_it_asks_for(tmp_path: Path, arguments: str) -> None:
     script = f"""
@@ -31,6 +49,18 @@ def test_a_server_listens_on_loopback_whatever_it_asks_for(tmp_path: Path, argum
         server.listen({arguments});
     """
     assert run_in_node(script, tmp_path / "refused.log") == "127.0.0.1"
+
+
+@pytest.mark.parametrize("arguments", ["path", "{ path }", "path, () => {}"])
+def test_a_unix_socket_stays_one(tmp_path: Path, arguments: str) -> None:
+    path = tmp_path / "its.sock"
+    script = f"""
+        const path = {json.dumps(str(path))};
+        const server = require('net').createServer();
+        server.on('listening', () => {{ console.log(server.address()); server.close(); }});
+        server.listen({arguments});
+    """
+    assert run_in_node(script, tmp_path / "refused.log") == str(path)
 
 
 @pytest.mark.parametrize(
