@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import sys
 from pathlib import Path
 
@@ -60,6 +61,7 @@ def _send(chosen: argparse.Namespace) -> int:
     from local.send import send  # noqa: PLC0415
     from local.settings_file import SETTINGS_FILE, values_of  # noqa: PLC0415
 
+    logging.getLogger("azure").addHandler(logging.NullHandler())  # what it warns of is in our one line
     ports = Ports.from_environment()
     settings = values_of(SETTINGS_FILE)
     if not answers(ports.azurite_queue_port):

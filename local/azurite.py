@@ -1,12 +1,14 @@
 """Azurite, the storage emulator: how it is started, and the connection string that leads to it."""
 
-from collections.abc import Callable
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from local.node import node_binary, node_environment, tool
 from local.ports import LOOPBACK, Ports, answers
-from local.processes import ChildProcess, never
+from local.processes import ChildProcess, StackError, never
 
 ACCOUNT = "devstoreaccount1"
 # Azurite's published account key, the same on every machine; it opens nothing else.
@@ -42,12 +44,37 @@ class Azurite:
         return connection_string(self.ports)
 
 
-def start_azurite(ports: Ports, *, data: Path, logs: Path) -> Azurite:
-    """Start Azurite on ``ports``, keeping its data in ``data``; it may not be ready yet."""
+def program() -> Path:
+    return tool("azurite", "dist", "src", "azurite.js")
+
+
+@contextmanager
+def locked(data: Path) -> Iterator[int]:
+    """Hold the lock on ``data``; StackError if another Azurite, or who starts one, holds it.
+
+    The descriptor that comes out is the lock: a child that inherits it holds it until it ends.
+    """
     data.mkdir(parents=True, exist_ok=True)
+    with (data / "in-use.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StackError(
+                f"A stack is running already with the data in {data}: stop it with Ctrl-C where it was "
+                "started, or give this one other ports, and data of its own with "
+                "`.venv/bin/python -m local run --data-dir DIRECTORY`"
+            ) from None
+        yield lock.fileno()
+
+
+def start_azurite(ports: Ports, *, data: Path, logs: Path) -> Azurite:
+    """Start Azurite on ``ports``, keeping its data in ``data``; it may not be ready yet.
+
+    StackError if the data is another Azurite's: two of them would overwrite what the other stored.
+    """
     command: list[str | Path] = [
         node_binary(),
-        tool("azurite", "dist", "src", "azurite.js"),
+        program(),
         *("--location", str(data)),
         *("--blobHost", LOOPBACK, "--blobPort", str(ports.azurite_blob_port)),
         *("--queueHost", LOOPBACK, "--queuePort", str(ports.azurite_queue_port)),
@@ -56,13 +83,15 @@ def start_azurite(ports: Ports, *, data: Path, logs: Path) -> Azurite:
         "--disableTelemetry",
         "--silent",
     ]
-    process = ChildProcess.start(
-        "Azurite",
-        command,
-        log_path=logs / "azurite.log",
-        directory=data,
-        environment=node_environment(logs / "azurite-refused.log"),
-    )
+    with locked(data) as lock:
+        process = ChildProcess.start(
+            "Azurite",
+            command,
+            log_path=logs / "azurite.log",
+            directory=data,
+            environment=node_environment(logs / "azurite-refused.log"),
+            inherited=[lock],
+        )
     return Azurite(process=process, ports=ports)
 
 

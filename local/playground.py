@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.node import HERE, node_binary, node_environment, tool
-from local.ports import LOOPBACK, Ports, answers_http
+from local.ports import LOOPBACK, Ports, body_at
 from local.processes import ChildProcess, StackError, never
 
 CONFIGURATION = HERE / "playground.json"
@@ -39,13 +39,17 @@ def connector_url(ports: Ports) -> str:
     return f"http://localhost:{ports.playground_port}/_connector"
 
 
+def program() -> Path:
+    return tool("@microsoft", "m365agentsplayground", "cli.js")
+
+
 def start_playground(ports: Ports, *, logs: Path) -> ChildProcess:
     """Start the Playground for the app on ``ports.functions_port``; it may not be ready yet."""
     place = logs / "playground"  # it writes its recordings below its working directory
     place.mkdir(parents=True, exist_ok=True)
     command: list[str | Path] = [
         node_binary(),
-        tool("@microsoft", "m365agentsplayground", "cli.js"),
+        program(),
         "start",
         *("--channel-id", "msteams"),
         *("--port", str(ports.playground_port)),
@@ -76,6 +80,6 @@ def wait_for_playground(
         log = playground.log_text()
         if "Listening on" in log and f"Listening on {port}" not in log:
             raise StackError(f"The Playground does not listen on port {port}.\n{playground.log_tail()}")
-        return answers_http(port, "/_debug/ping", body=b"pong")
+        return body_at(port, "/_debug/ping") == b"pong"
 
     playground.wait_until(listens, seconds=START_SECONDS, is_cancelled=is_cancelled)

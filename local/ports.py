@@ -33,7 +33,9 @@ class Ports:
             for field in fields(cls)
             if environment.get(field.name.upper())
         }
-        return cls(**given)
+        ports = cls(**given)
+        ports.require_different()
+        return ports
 
     @classmethod
     def free(cls) -> "Ports":
@@ -41,6 +43,15 @@ class Ports:
         return cls(
             **dict(zip((field.name for field in fields(cls)), free_ports(len(fields(cls))), strict=True))
         )
+
+    def require_different(self) -> None:
+        """Raise StackError for the first port that is given twice."""
+        taken: dict[int, str] = {}
+        for field in fields(self):
+            name, port = field.name.upper(), getattr(self, field.name)
+            if port in taken:
+                raise StackError(f"{taken[port]} and {name} are both {port}: choose another one for {name}")
+            taken[port] = name
 
     def require_free(self) -> None:
         """Raise StackError for the first port on which somebody else listens."""
@@ -89,13 +100,13 @@ def free_ports(count: int) -> list[int]:
     return free
 
 
-def answers_http(port: int, path: str, *, body: bytes | None = None) -> bool:
-    """Whether GET ``path`` is answered with 200 there (and with ``body``, where one is given)."""
+def body_at(port: int, path: str) -> bytes | None:
+    """What GET ``path`` is answered with there; None if it is not answered with 200."""
     connection = HTTPConnection(LOOPBACK, port, timeout=5)
     with closing(connection):
         try:
             connection.request("GET", path)
             response = connection.getresponse()
-            return response.status == 200 and body in (None, response.read())
+            return response.read() if response.status == 200 else None
         except (OSError, HTTPException):
-            return False
+            return None

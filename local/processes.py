@@ -40,10 +40,12 @@ class ChildProcess:
         log_path: Path,
         directory: Path,
         environment: Mapping[str, str],
+        inherited: Sequence[int] = (),
     ) -> "ChildProcess":
         """Start ``command`` with ``environment`` on top of our own; its output goes to ``log_path``.
 
-        The log of the time before is kept beside it, as ``.log.old``.
+        The log of the time before is kept beside it, as ``.log.old``. The child keeps the open files
+        whose descriptors are ``inherited``, for as long as it lives.
         """
         log_path.parent.mkdir(parents=True, exist_ok=True)
         if log_path.exists():
@@ -59,6 +61,7 @@ class ChildProcess:
                 stderr=subprocess.STDOUT,
                 cwd=directory,
                 env={**os.environ, **environment},
+                pass_fds=inherited,
                 start_new_session=True,  # Ctrl-C reaches us alone, and we stop the children in order
             )
         return cls(name, process, log_path)

@@ -6,7 +6,7 @@ import threading
 import time
 from pathlib import Path
 
-from local.functions_host import ROOT, functions_url
+from local.functions_host import ROOT, AppNotLoadedError, functions_url
 from local.playground import playground_url
 from local.ports import Ports
 from local.processes import StackError
@@ -17,11 +17,11 @@ FOLLOW_SECONDS = 0.2
 
 
 class LogFollower:
-    """Copies what is appended to a log file from now on to the terminal."""
+    """Copies a log file to the terminal, from its beginning, as it grows."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen = path.stat().st_size
+        self._seen = 0
 
     def copy_news(self) -> None:
         with self._path.open("rb") as log:
@@ -55,8 +55,13 @@ def run(ports: Ports, data: Path, task_hub: Path) -> int:
     try:
         stack.start(is_cancelled=stopping.is_set)
         if not stopping.is_set():
+            log = _log_of_devhost(stack)
+            log.copy_news()  # which functions there are; what to do with them comes last
             print(banner(stack, time.monotonic() - started), flush=True)
-            _follow(stack, stopping)
+            _follow(stack, log, stopping)
+    except AppNotLoadedError:
+        _log_of_devhost(stack).copy_news()
+        raise
     finally:
         if stack.children:
             print("\nStopping ...", flush=True)
@@ -65,10 +70,13 @@ def run(ports: Ports, data: Path, task_hub: Path) -> int:
     return 0
 
 
-def _follow(stack: Stack, stopping: threading.Event) -> None:
+def _log_of_devhost(stack: Stack) -> LogFollower:
     if stack.functions_host is None:
         raise StackError("devhost was not started")
-    log = LogFollower(stack.functions_host.log_path)
+    return LogFollower(stack.functions_host.log_path)
+
+
+def _follow(stack: Stack, log: LogFollower, stopping: threading.Event) -> None:
     while not stopping.wait(FOLLOW_SECONDS):
         log.copy_news()
         stack.raise_if_one_died()

@@ -4,11 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local.azurite import connection_string, start_azurite, wait_for_azurite
+from local.azurite import connection_string, locked, start_azurite, wait_for_azurite
+from local.azurite import program as azurite_program
 from local.functions_host import ROOT, start_functions_host, wait_for_functions_host
+from local.node import node_binary
 from local.playground import connector_url, start_playground, wait_for_playground
+from local.playground import program as playground_program
 from local.ports import Ports
 from local.processes import ChildProcess, StackError, never, stop_all
+from local.settings_file import require_host_json
 
 
 @dataclass(kw_only=True)
@@ -30,6 +34,10 @@ class Stack:
         return self.data / "logs"
 
     @property
+    def storage_data(self) -> Path:
+        return self.data / "azurite"
+
+    @property
     def connection_string(self) -> str:
         return connection_string(self.ports)
 
@@ -41,8 +49,8 @@ class Stack:
 
     def start(self, *, is_cancelled: Callable[[], bool] = never) -> None:
         """Start everything and wait until it is ready, or leave off as soon as ``is_cancelled``."""
-        self.ports.require_free()
-        azurite = start_azurite(self.ports, data=self.data / "azurite", logs=self.logs)
+        self._require_what_it_takes()
+        azurite = start_azurite(self.ports, data=self.storage_data, logs=self.logs)
         self.storage = azurite.process
         self.playground = start_playground(self.ports, logs=self.logs)
         wait_for_azurite(azurite, is_cancelled=is_cancelled)
@@ -50,6 +58,16 @@ class Stack:
             return
         self.start_functions_host(is_cancelled=is_cancelled)
         wait_for_playground(self.playground, self.ports, is_cancelled=is_cancelled)
+
+    def _require_what_it_takes(self) -> None:
+        """Raise StackError for what is known to be wrong before anything runs."""
+        node_binary()
+        azurite_program()
+        playground_program()
+        require_host_json(self.script_root)
+        self.ports.require_different()
+        with locked(self.storage_data):  # before the ports: a stack that runs already has taken both
+            self.ports.require_free()
 
     def start_functions_host(self, *, is_cancelled: Callable[[], bool] = never) -> None:
         """Start devhost, or start it again, and wait until it is ready."""

