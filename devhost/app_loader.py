@@ -22,10 +22,14 @@ from devhost.settings_files import app_setting
 
 @dataclass(slots=True)
 class LoadedApp:
-    """The functions that can run, and for each refused one the reason."""
+    """The functions that can run, and for each refused one the reason.
+
+    `absent_activities` are the lower-case durable names of those that are declared and cannot run now.
+    """
 
     functions: list[FunctionDefinition] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
+    absent_activities: set[str] = field(default_factory=set)
 
     def of_type(self, trigger_type: str) -> list[FunctionDefinition]:
         """Enabled functions of one trigger type, in the order of registration."""
@@ -97,7 +101,17 @@ def _index(functions: list[Any], only: set[str]) -> LoadedApp:
                 is_disabled=_is_disabled(name),
             )
         )
+    declared = {_activity_name(name, bindings) for _, name, bindings, _ in signatures}
+    running = {function.durable_name.lower() for function in app.of_type("activityTrigger")}
+    app.absent_activities = declared - running - {""}
     return app
+
+
+def _activity_name(name: str, bindings: tuple[Binding, ...]) -> str:
+    for binding in bindings:
+        if binding.type == "activityTrigger":
+            return str(binding.properties.get("activity") or name).lower()
+    return ""
 
 
 def _binding(raw: dict[str, Any]) -> Binding:

@@ -97,12 +97,12 @@ class Host:
             hub.close()
             lock.close()
 
-    def _load(self) -> tuple[LoadedApp, list[str]]:
+    def _load(self) -> tuple[LoadedApp | None, list[str]]:
         try:
             app = load_app(self._options.script_root, self._options.only)
         except AppLoadError as reason:
             logger.error("The function app could not be loaded; no function runs. %s", reason)
-            return LoadedApp(), [str(reason).splitlines()[0]]
+            return None, [str(reason).splitlines()[0]]
         errors = [f"The '{name}' function is in error: {reason}" for name, reason in app.refused.items()]
         for error in errors:
             logger.error("%s", error)
@@ -119,6 +119,7 @@ class Host:
         functions = DurableFunctions(
             orchestrators={f.durable_name.lower(): f for f in app.of_type("orchestrationTrigger")},
             activities={f.durable_name.lower(): f for f in app.of_type("activityTrigger")},
+            absent=frozenset(app.absent_activities),
         )
         dispatcher = Dispatcher(hub, functions, invoker)
         admin = AdminApi(app, invoker, errors=errors, prefix=self._route_prefix)
@@ -137,7 +138,8 @@ class Host:
 
     async def _serve(self, hub: TaskHub, storage: StorageConnections, stop: asyncio.Event) -> None:
         options = self._options
-        app, errors = self._load()
+        loaded, errors = self._load()
+        app = loaded or LoadedApp()
         require_storage(app)
         parts = self._assemble(app, errors, hub, storage)
         try:
@@ -153,7 +155,8 @@ class Host:
             *differences(app, self._queues),
         ]:
             logger.info("%s", line)
-        parts.dispatcher.start()
+        if loaded is not None:  # without its functions, what the hub holds waits for the repaired app
+            parts.dispatcher.start()
         for listener in parts.listeners:
             listener.start()
         logger.info("Host started; task hub '%s', data in %s", self._hub_name, options.data_dir)

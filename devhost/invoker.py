@@ -21,6 +21,7 @@ from azure.functions.meta import Datum
 from devhost.function_binding import Binding, FunctionDefinition
 from devhost.function_signature import converter_of
 from devhost.invocation_context import InvocationContext, OutValue
+from devhost.storable_text import describe, storable
 
 logger = logging.getLogger("devhost")
 
@@ -49,12 +50,12 @@ class InvocationResult:
     @property
     def error_text(self) -> str:
         """`Type: message`, as the worker reports it."""
-        return f"{type(self.error).__name__}: {self.error}"
+        return describe(self.error)
 
     @property
     def stack(self) -> str:
         """Traceback of the user's code."""
-        return "".join(traceback.format_tb(self.error.__traceback__)) if self.error else ""
+        return storable("".join(traceback.format_tb(self.error.__traceback__))) if self.error else ""
 
 
 def _user_frames(trace: types.TracebackType | None) -> types.TracebackType | None:
@@ -160,7 +161,7 @@ class Invoker:
             return function.user_function(**arguments)
         except StopIteration as error:
             # A future cannot carry StopIteration.
-            raise RuntimeError(f"StopIteration: {error}").with_traceback(error.__traceback__) from None
+            raise RuntimeError(describe(error)).with_traceback(error.__traceback__) from None
 
     async def _deliver(
         self, function: FunctionDefinition, result: Any, outs: Mapping[str, OutValue]

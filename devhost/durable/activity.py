@@ -7,8 +7,8 @@ from azure.functions.meta import Datum
 
 from devhost.durable.history import Event, EventType, event
 from devhost.durable.records import ActivityWork
-from devhost.function_binding import FunctionDefinition
 from devhost.invoker import InvocationResult
+from devhost.storable_text import storable
 
 
 def activity_value(input_text: str | None) -> Datum:
@@ -23,6 +23,7 @@ def completed_event(work: ActivityWork, result: InvocationResult, now: datetime)
     """TaskCompleted or TaskFailed for one run."""
     if result.error is None:
         value = result.returned.value if result.returned else None
+        value = storable(value) if isinstance(value, str) else value
         return event(EventType.TASK_COMPLETED, now, TaskScheduledId=work.task_id, Result=value)
     return failed_event(work, result.error_text, result.stack, now)
 
@@ -63,12 +64,3 @@ def _exception_members(message: str, inner: object) -> dict[str, object]:
         "Source": None,
         "WatsonBuckets": None,
     }
-
-
-def unknown_activity_text(work: ActivityWork, activities: dict[str, FunctionDefinition]) -> str:
-    """Why an activity that was scheduled by an earlier version of the app cannot run."""
-    known = ", ".join(f"'{function.durable_name}'" for function in activities.values())
-    return (
-        f"ArgumentException: The function '{work.name}' doesn't exist, is disabled, or is not an activity "
-        f"function. Additional info: The following are the known activity functions: {known}."
-    )

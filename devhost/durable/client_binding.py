@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from azure.functions.meta import Datum
 
@@ -28,7 +29,7 @@ class DurableClientUrls:
     def management_urls(self, instance_id: str, base: str | None = None) -> dict[str, str]:
         """The management payload of one instance."""
         query = f"taskHub={self.hub_name}&connection=Storage&code=devhost"
-        instance = f"{base or self._base()}/instances/{instance_id}"
+        instance = f"{base or self._base()}/instances/{quote(instance_id, safe='')}"
         return {
             "id": instance_id,
             "statusQueryGetUri": f"{instance}?{query}",

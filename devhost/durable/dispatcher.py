@@ -3,20 +3,23 @@
 import asyncio
 import logging
 import os
+import sqlite3
 from collections import deque
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
-from devhost.durable.activity import activity_value, completed_event, failed_event, unknown_activity_text
-from devhost.durable.episode import DurableFunctions, EpisodeAbandoned, run_episode
+from devhost.durable.activity import activity_value, completed_event, failed_event
+from devhost.durable.episode import DurableFunctions, EpisodeAbandoned, OrchestratorMissing, run_episode
 from devhost.durable.history import EventType, event, parse_utc
 from devhost.durable.records import ActivityWork
 from devhost.durable.task_hub import TaskHub
-from devhost.invoker import Invoker
+from devhost.invoker import InvocationResult, Invoker
+from devhost.storable_text import describe
 
 logger = logging.getLogger("devhost")
-_RETRY_SECONDS = 5.0
+_RETRY_SECONDS = 5.0  # doubled for each further failure of one step, up to the longest
+_LONGEST_RETRY_SECONDS = 300.0
 _LONGEST_SLEEP_SECONDS = 60.0  # so that a changed clock is noticed
 
 
@@ -43,6 +46,9 @@ class Dispatcher:
         self._queued: set[str] = set()  # in _ready
         self._stepping: set[str] = set()
         self._again: set[str] = set()  # woken while stepping
+        self._failures: dict[str, int] = {}  # steps that failed in a row
+        self._retries: dict[str, asyncio.TimerHandle] = {}
+        self._missing: set[str] = set()  # names of functions that were logged as not there
         self._activities: deque[ActivityWork] = deque()
         self._running_activities = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -63,6 +69,8 @@ class Dispatcher:
         self._is_stopping = True
         if self._timer_task:
             self._timer_task.cancel()
+        for retry in self._retries.values():
+            retry.cancel()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=grace_seconds)
             for task in late:
@@ -91,26 +99,49 @@ class Dispatcher:
             self._spawn(self._step(instance_id))
 
     async def _step(self, instance_id: str) -> None:
-        delay = 0.0
+        retry = self._retries.pop(instance_id, None)
+        if retry is not None:
+            retry.cancel()  # a message came before it; one instance never has two retries under way
+        is_to_retry = False
         try:
             await self._run_one_step(instance_id)
+        except OrchestratorMissing as missing:
+            self._note_missing("orchestrator", str(missing))
         except EpisodeAbandoned as reason:
             logger.error("The step of orchestration %s is abandoned and tried again: %s", instance_id, reason)
-            delay = _RETRY_SECONDS
+            is_to_retry = True
         except Exception:  # the host's own loop: one instance's trouble must not stop the others
             logger.exception(
                 "The step of orchestration %s failed in the host and is tried again", instance_id
             )
-            delay = _RETRY_SECONDS
+            is_to_retry = True
         finally:
             self._stepping.discard(instance_id)
-        if delay:
+        if is_to_retry:
             self._again.discard(instance_id)
-            asyncio.get_running_loop().call_later(delay, self.wake, instance_id)
-        elif instance_id in self._again:
-            self._again.discard(instance_id)
-            self.wake(instance_id)
+            self._retry_later(instance_id)
+        else:
+            self._failures.pop(instance_id, None)
+            if instance_id in self._again:
+                self._again.discard(instance_id)
+                self.wake(instance_id)
         self._pump_instances()
+
+    def _retry_later(self, instance_id: str) -> None:
+        """A step that timed out may still hold its thread: ever longer waits keep the pool from filling."""
+        failures = self._failures[instance_id] = self._failures.get(instance_id, 0) + 1
+        delay = min(_RETRY_SECONDS * 2 ** min(failures - 1, 20), _LONGEST_RETRY_SECONDS)
+        self._retries[instance_id] = asyncio.get_running_loop().call_later(delay, self.wake, instance_id)
+
+    def _note_missing(self, kind: str, name: str) -> None:
+        if name.lower() not in self._missing:
+            self._missing.add(name.lower())
+            logger.error(
+                "The %s '%s' is not there (it doesn't exist, is disabled or was refused); its work waits in "
+                "the task hub until a host starts that has it.",
+                kind,
+                name,
+            )
 
     async def _run_one_step(self, instance_id: str) -> None:
         episode = self._hub.load_episode(instance_id)
@@ -138,15 +169,14 @@ class Dispatcher:
 
     async def _run_activity(self, work: ActivityWork) -> None:
         try:
+            if not self._hub.has_activity(work):
+                return  # purged while it was queued
             function = self._functions.activities.get(work.name.lower())
             if function is None:
-                text = unknown_activity_text(work, dict(self._functions.activities))
-                logger.error("Orchestration %s: %s", work.instance_id, text)
-                done = failed_event(work, text, "", self._clock())
-            else:
-                result = await self._invoker.invoke(function, activity_value(work.input_text))
-                done = completed_event(work, result, self._clock())
-            self._hub.complete_activity(work, done)
+                self._note_missing("activity", work.name)
+                return
+            result = await self._invoker.invoke(function, activity_value(work.input_text))
+            self._store_result(work, result)
             self.wake(work.instance_id)
         except Exception:  # the host's own loop; the activity stays in the hub and runs again
             logger.exception(
@@ -156,6 +186,16 @@ class Dispatcher:
         finally:
             self._running_activities -= 1
             self._pump_activities()
+
+    def _store_result(self, work: ActivityWork, result: InvocationResult) -> None:
+        try:
+            self._hub.complete_activity(work, completed_event(work, result, self._clock()))
+        except sqlite3.OperationalError:
+            raise  # a full disk or a locked file: another time it may work
+        except Exception as error:  # a result that no store takes: to run the activity again is no use
+            logger.exception("The result of an activity of orchestration %s is lost", work.instance_id)
+            reason = f"devhost cannot store the result: {describe(error)}"
+            self._hub.complete_activity(work, failed_event(work, reason, "", self._clock()))
 
     def _requeue(self, work: ActivityWork) -> None:
         self._activities.append(work)

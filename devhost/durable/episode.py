@@ -16,6 +16,7 @@ from devhost.durable.records import Episode, EpisodeChange
 from devhost.durable.replay import Decision, OrchestrationFault, ReplayOutcome, replay
 from devhost.function_binding import FunctionDefinition
 from devhost.invoker import FunctionTimeout, InvocationResult, Invoker
+from devhost.storable_text import describe
 
 logger = logging.getLogger("devhost")
 _LONGEST_CUSTOM_STATUS = 16 * 1024
@@ -25,18 +26,26 @@ class EpisodeAbandoned(Exception):
     """The step could not be made; it is to be tried again later."""
 
 
+class OrchestratorMissing(Exception):
+    """The app has no such orchestrator now; the step waits in the hub until it has. The text is its name."""
+
+
 @dataclass(frozen=True, slots=True)
 class DurableFunctions:
-    """Orchestrators and activities by their lower-case durable name."""
+    """What can run, by lower-case durable name.
+
+    `absent` names activities that the app declares and that cannot run now (disabled, refused, left out).
+    """
 
     orchestrators: Mapping[str, FunctionDefinition]
     activities: Mapping[str, FunctionDefinition]
+    absent: frozenset[str] = frozenset()
 
 
 async def run_episode(
     episode: Episode, *, functions: DurableFunctions, invoker: Invoker, now: datetime
 ) -> EpisodeChange:
-    """Run one step. Stores nothing. Raises EpisodeAbandoned when the orchestrator timed out."""
+    """Run one step. Stores nothing. Raises EpisodeAbandoned and OrchestratorMissing."""
     past: list[Event] = msgspec.json.decode("[" + ",".join(episode.past) + "]")
     now = _not_before(now, past, episode.messages)
     messages = episode.messages
@@ -50,13 +59,19 @@ async def run_episode(
     name = episode.instance.name
     function = functions.orchestrators.get(name.lower())
     if function is None:
-        reason = f"The function '{name}' doesn't exist, is disabled, or is not an orchestrator function."
-        logger.error("Orchestration %s failed: %s", episode.instance.instance_id, reason)
-        return step.end(Status.FAILED, reason)
+        raise OrchestratorMissing(name)
     result = await invoker.invoke(function, Datum(_payload(episode, new), "string"))
     if isinstance(result.error, FunctionTimeout):
         raise EpisodeAbandoned(str(result.error))
-    return _decide(step, result, functions)
+    try:
+        return _decide(step, result, functions)
+    except OrchestrationFault as fault:
+        reason = str(fault)
+    except Exception as error:  # a reply that cannot be followed now never can be: trying again is no use
+        logger.exception("What orchestration %s asked for cannot be followed", episode.instance.instance_id)
+        reason = f"devhost cannot follow what it asked for: {describe(error)}"
+    logger.error("Orchestration %s failed: %s", episode.instance.instance_id, reason)
+    return step.end(Status.FAILED, f"Orchestrator function '{name}' failed: {reason}")
 
 
 def _decide(step: "_Step", result: InvocationResult, functions: DurableFunctions) -> EpisodeChange:
@@ -64,16 +79,11 @@ def _decide(step: "_Step", result: InvocationResult, functions: DurableFunctions
     reply = read_reply(result)
     if isinstance(reply, OrchestratorCrash):
         return step.end(Status.FAILED, f"Orchestrator function '{name}' failed: {reply.text}")
-    try:
-        if len((reply.custom_status or "").encode("utf-16-le")) > _LONGEST_CUSTOM_STATUS:
-            raise OrchestrationFault("The custom status must not exceed 16 KB of UTF-16 text of JSON.")
-        outcome = replay([*step.past, *step.new], reply)
-        for decision in outcome.decisions:
-            _check_activity(decision, functions)
-    except OrchestrationFault as fault:
-        logger.error("Orchestration %s failed: %s", instance_id, fault)
-        reason = f"Orchestrator function '{name}' failed: {fault}"
-        return step.end(Status.FAILED, reason)
+    if len((reply.custom_status or "").encode("utf-16-le")) > _LONGEST_CUSTOM_STATUS:
+        raise OrchestrationFault("The custom status must not exceed 16 KB of UTF-16 text of JSON.")
+    outcome = replay([*step.past, *step.new], reply)
+    for decision in outcome.decisions:
+        _check_activity(decision, functions)
     if outcome.is_finished and outcome.continues_as_new:
         return step.start_over(outcome, reply)
     if outcome.is_finished:
@@ -91,7 +101,8 @@ def _decide(step: "_Step", result: InvocationResult, functions: DurableFunctions
 
 
 def _check_activity(decision: Decision, functions: DurableFunctions) -> None:
-    if not decision.is_timer and decision.name.lower() not in functions.activities:
+    name = decision.name.lower()
+    if not decision.is_timer and name not in functions.activities and name not in functions.absent:
         known = ", ".join(f"'{function.durable_name}'" for function in functions.activities.values())
         raise OrchestrationFault(
             f"The function '{decision.name}' doesn't exist, is disabled, or is not an activity function. "
@@ -129,7 +140,7 @@ def json_token(text: str | None) -> object:
         return None
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

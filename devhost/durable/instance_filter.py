@@ -8,14 +8,7 @@ from devhost.durable.history import Status, parse_utc, utc_text
 from devhost.durable.records import Instance
 
 _STATUS_BY_TEXT = {status.text.lower(): status for status in Status}
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some instances, and the token that gets the next ones (empty at the end)."""
-
-    instances: list[Instance]
-    continuation: str
+_LARGEST_PAGE = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,31 +35,51 @@ class InstanceFilter:
             created_to=_moment(given.get("createdtimeto")),
             statuses=frozenset(_STATUS_BY_TEXT[name] for name in names),
             prefix=given.get("instanceidprefix", ""),
-            top=top if top > 0 else 100,
+            top=min(top, _LARGEST_PAGE) if top > 0 else 100,
         )
 
-    def fits(self, instance: Instance) -> bool:
-        """Whether an instance is meant."""
-        return (
-            (self.created_from is None or instance.created >= self.created_from)
-            and (self.created_to is None or instance.created <= self.created_to)
-            and (not self.statuses or instance.status in self.statuses)
-            and instance.instance_id.startswith(self.prefix)
-        )
+    def sql(self) -> tuple[str, list[str | int]]:
+        """Condition on the hub's table of instances, and the values of its question marks."""
+        conditions, values = ["1"], list[str | int]()
+        if self.created_from is not None:
+            conditions.append("created >= ?")
+            values.append(self.created_from)
+        if self.created_to is not None:
+            conditions.append("created <= ?")
+            values.append(self.created_to)
+        if self.statuses:
+            conditions.append(f"status IN ({','.join('?' * len(self.statuses))})")
+            values += [int(status) for status in self.statuses]
+        if self.prefix:
+            conditions.append("substr(instance_id, 1, ?) = ?")
+            values += [len(self.prefix), self.prefix]
+        return " AND ".join(conditions), values
 
-    def apply(self, instances: list[Instance], continuation: str) -> Page:
-        """The next `top` of those that fit, after the one that the token names."""
-        after = base64.b64decode(continuation).decode() if continuation else ""
-        fitting = [instance for instance in instances if self.fits(instance) and _place(instance) > after]
-        page = fitting[: self.top]
-        more = len(fitting) > len(page)
-        return Page(page, base64.b64encode(_place(page[-1]).encode()).decode() if more else "")
+
+def place_of(instance: Instance) -> tuple[str, str]:
+    """Where an instance stands in the order of all."""
+    return instance.created, instance.instance_id
 
 
-def _place(instance: Instance) -> str:
-    return f"{instance.created} {instance.instance_id}"
+def read_token(token: str) -> tuple[str, str]:
+    """The place that a continuation token names; an empty one is before all. Raises ValueError."""
+    try:
+        created, _, instance_id = base64.b64decode(token, validate=True).decode().partition(" ")
+    except ValueError:
+        raise ValueError("The continuation token is not one of this host.") from None
+    return created, instance_id
+
+
+def write_token(instance: Instance) -> str:
+    """Token that gets the instances after this one."""
+    return base64.b64encode(" ".join(place_of(instance)).encode()).decode()
 
 
 def _moment(text: str | None) -> str | None:
+    if not text:
+        return None
     # A plus sign that was not percent-encoded arrives as a space.
-    return utc_text(parse_utc(text.replace(" 00:00", "+00:00"))) if text else None
+    try:
+        return utc_text(parse_utc(text.replace(" 00:00", "+00:00")))
+    except OverflowError:
+        raise ValueError(f"'{text}' is out of the range of dates.") from None

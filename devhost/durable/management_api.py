@@ -1,5 +1,6 @@
 """The management API of Durable Functions over HTTP, for the SDK's client and for everyone else."""
 
+import asyncio
 import json
 import re
 import uuid
@@ -13,12 +14,13 @@ from devhost.durable.client_binding import RPC_PATH, WEBHOOK_PATH, DurableClient
 from devhost.durable.dispatcher import Dispatcher, utc_now
 from devhost.durable.episode import DurableFunctions
 from devhost.durable.history import EventType, event, execution_started
-from devhost.durable.instance_filter import InstanceFilter
+from devhost.durable.instance_filter import InstanceFilter, place_of, read_token, write_token
 from devhost.durable.instance_view import history_view, instance_view
 from devhost.durable.records import Instance, InstanceActive
 from devhost.durable.task_hub import TaskHub
 
 _FORBIDDEN_IN_ID = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
+_PURGE_BATCH = 200
 _NOT_YET = ("rewind", "suspend", "resume", "restart")
 
 
@@ -50,7 +52,7 @@ class ManagementApi:
             case ("GET", "instances", []):
                 answer = self._list(request)
             case ("DELETE", "instances", []):
-                answer = self._purge_many(request)
+                answer = await self._purge_many(request)
             case ("GET", "instances", [instance_id]):
                 answer = self._status(request, instance_id)
             case ("DELETE", "instances", [instance_id]):
@@ -93,8 +95,8 @@ class ManagementApi:
             return _bad_argument(
                 "Instance ids must have at most 256 characters, none of / \\ # ? and no leading @."
             )
-        body = (await request.text()).strip()
-        if body and not _is_json(body):
+        body = await _json_text(request)
+        if body is None:
             return _bad_argument("The body of the request is not valid JSON.")
         now, execution_id = utc_now(), uuid.uuid4().hex
         started = execution_started(instance_id, execution_id, function.durable_name, body or None, now)
@@ -140,32 +142,38 @@ class ManagementApi:
     def _list(self, request: web.Request) -> web.Response:
         try:
             wanted = InstanceFilter.from_query(request.query)
+            after = read_token(request.headers.get("x-ms-continuation-token", ""))
         except ValueError as error:
             return _bad_argument(str(error))
-        found = wanted.apply(self._hub.instances(), request.headers.get("x-ms-continuation-token", ""))
-        views = [self._view(instance, request.query) for instance in found.instances]
-        return web.json_response(views, headers={"x-ms-continuation-token": found.continuation})
+        found = self._hub.instances(wanted, after=after, limit=wanted.top + 1)
+        page = found[: wanted.top]
+        views = [self._view(instance, request.query) for instance in page]
+        token = write_token(page[-1]) if len(found) > len(page) else ""
+        return web.json_response(views, headers={"x-ms-continuation-token": token})
 
     def _purge_one(self, instance_id: str) -> web.Response:
         deleted = self._hub.purge([instance_id])
         return web.json_response({"instancesDeleted": deleted}) if deleted else web.Response(status=404)
 
-    def _purge_many(self, request: web.Request) -> web.Response:
+    async def _purge_many(self, request: web.Request) -> web.Response:
         try:
             wanted = InstanceFilter.from_query(request.query)
         except ValueError as error:
             return _bad_argument(str(error))
         if wanted.created_from is None:
             return _bad_argument("Please provide value for 'createdTimeFrom' parameter.")
-        found = [instance.instance_id for instance in self._hub.instances() if wanted.fits(instance)]
-        deleted = self._hub.purge(found)
+        deleted, after = 0, ("", "")
+        while batch := self._hub.instances(wanted, after=after, limit=_PURGE_BATCH):
+            deleted += self._hub.purge([instance.instance_id for instance in batch])
+            after = place_of(batch[-1])
+            await asyncio.sleep(0)  # let others on the loop have their turn
         return web.json_response({"instancesDeleted": deleted}) if deleted else web.Response(status=404)
 
     async def _raise_event(self, request: web.Request, instance_id: str, name: str) -> web.Response:
         if request.content_type != "application/json":
             return _bad_argument("Only application/json request content is supported")
-        body = (await request.text()).strip()
-        if not _is_json(body):
+        body = await _json_text(request)
+        if not body:
             return _bad_argument("The body of the request is not valid JSON.")
         self._hub.add_event(instance_id, event(EventType.EVENT_RAISED, utc_now(), Name=name, Input=body))
         self._dispatcher.wake(instance_id)
@@ -178,12 +186,15 @@ class ManagementApi:
         return web.Response(status=202)
 
 
-def _is_json(text: str) -> bool:
+async def _json_text(request: web.Request) -> str | None:
+    """The body, which may be empty; None when it is no JSON or cannot be read at all."""
     try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
+        text = (await request.text()).strip()
+        if text:
+            json.loads(text)
+    except (ValueError, LookupError, RecursionError):  # not in its charset, or no such charset, or too deep
+        return None
+    return text
 
 
 def _flag(query: Mapping[str, str], name: str, *, default: bool = False) -> bool:

@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import Any
 
 from devhost.invoker import InvocationResult
+from devhost.storable_text import storable
 
 _ERROR_LABEL = "$OutOfProcData$:"
 
@@ -50,12 +51,12 @@ def read_reply(result: InvocationResult) -> OrchestratorReply | OrchestratorCras
     if result.error is None:
         text = result.returned.value if result.returned else None
     else:
-        _, label, text = str(result.error).rpartition(_ERROR_LABEL)
+        _, label, text = result.error_text.rpartition(_ERROR_LABEL)
         if not label:
             return _crash(result.error_text, result.stack)
     try:
-        state = json.loads(text) if isinstance(text, str) else None
-    except ValueError:
+        state = _read_state(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
         state = None
     if not isinstance(state, dict) or not isinstance(state.get("actions"), list):
         return _crash("The orchestrator function returned no orchestration state.", result.stack)
@@ -66,6 +67,13 @@ def read_reply(result: InvocationResult) -> OrchestratorReply | OrchestratorCras
         error=state.get("error"),
         custom_status=_json_text(state.get("customStatus")),
     )
+
+
+def _read_state(text: str) -> Any:
+    state = json.loads(text)
+    if "\\ud" in text.lower():  # the SDK escapes: here may be lone surrogates, which no store takes
+        state = json.loads(storable(json.dumps(state, ensure_ascii=False)))
+    return state
 
 
 def _crash(reason: str, stack: str) -> OrchestratorCrash:

@@ -14,12 +14,14 @@ from typing import Any
 import msgspec
 
 from devhost.durable.history import Event, Status, utc_text
+from devhost.durable.instance_filter import InstanceFilter
 from devhost.durable.records import ActivityWork, Episode, EpisodeChange, Instance, InstanceActive
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS instances (
     instance_id TEXT PRIMARY KEY, execution_id TEXT NOT NULL, name TEXT NOT NULL, status INTEGER NOT NULL,
     input TEXT, output TEXT, custom_status TEXT, created TEXT NOT NULL, updated TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS instances_by_creation ON instances (created, instance_id);
 CREATE TABLE IF NOT EXISTS history (
     instance_id TEXT NOT NULL, position INTEGER NOT NULL, event TEXT NOT NULL,
     PRIMARY KEY (instance_id, position)) WITHOUT ROWID;
@@ -30,13 +32,16 @@ CREATE INDEX IF NOT EXISTS messages_by_instance ON messages (instance_id, messag
 CREATE TABLE IF NOT EXISTS activities (
     activity_id INTEGER PRIMARY KEY AUTOINCREMENT, instance_id TEXT NOT NULL, execution_id TEXT NOT NULL,
     task_id INTEGER NOT NULL, name TEXT NOT NULL, input TEXT);
+CREATE INDEX IF NOT EXISTS activities_by_instance ON activities (instance_id);
 CREATE TABLE IF NOT EXISTS timers (
     instance_id TEXT NOT NULL, execution_id TEXT NOT NULL, task_id INTEGER NOT NULL, fire_at TEXT NOT NULL,
     PRIMARY KEY (instance_id, execution_id, task_id)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS timers_by_time ON timers (fire_at);
 CREATE TABLE IF NOT EXISTS timer_triggers (function TEXT PRIMARY KEY, status TEXT NOT NULL) WITHOUT ROWID;
+PRAGMA user_version = 1;
 """
 _INSTANCE_COLUMNS = "instance_id, execution_id, name, status, input, output, custom_status, created, updated"
+_EVERY_INSTANCE = InstanceFilter()
 
 
 class TaskHub:
@@ -81,7 +86,7 @@ class TaskHub:
             self._add_message(instance_id, execution_id, started)
 
     def _forget(self, instance_id: str) -> None:
-        for table in ("instances", "history", "messages", "timers"):
+        for table in ("instances", "history", "messages", "activities", "timers"):
             self._db.execute(f"DELETE FROM {table} WHERE instance_id = ?", (instance_id,))  # noqa: S608 (constants)
 
     def _add_message(self, instance_id: str, execution_id: str | None, event: Event) -> None:
@@ -98,9 +103,20 @@ class TaskHub:
         ).fetchone()
         return _instance(row) if row else None
 
-    def instances(self) -> list[Instance]:
-        """All instances, oldest first."""
-        rows = self._db.execute(f"SELECT {_INSTANCE_COLUMNS} FROM instances ORDER BY created, instance_id")  # noqa: S608
+    def instances(
+        self,
+        wanted: InstanceFilter = _EVERY_INSTANCE,
+        *,
+        after: tuple[str, str] = ("", ""),
+        limit: int = -1,
+    ) -> list[Instance]:
+        """At most `limit` instances that fit, oldest first, after a place (moment of creation and id)."""
+        condition, values = wanted.sql()
+        rows = self._db.execute(
+            f"SELECT {_INSTANCE_COLUMNS} FROM instances WHERE (created, instance_id) > (?, ?) AND {condition}"  # noqa: S608 (constants)
+            " ORDER BY created, instance_id LIMIT ?",
+            (*after, *values, limit),
+        )
         return [_instance(row) for row in rows]
 
     def history(self, instance_id: str) -> list[str]:
@@ -205,11 +221,17 @@ class TaskHub:
         )
         return [ActivityWork(*row) for row in rows]
 
+    def has_activity(self, work: ActivityWork) -> bool:
+        """Whether an activity still waits for its result; a purge takes it away."""
+        found = self._db.execute("SELECT 1 FROM activities WHERE activity_id = ?", (work.activity_id,))
+        return found.fetchone() is not None
+
     def complete_activity(self, work: ActivityWork, event: Event) -> None:
-        """Replace an activity by the message with its result."""
+        """Replace an activity by the message with its result; one that is gone has none."""
         with self._transaction() as db:
-            db.execute("DELETE FROM activities WHERE activity_id = ?", (work.activity_id,))
-            self._add_message(work.instance_id, work.execution_id, event)
+            gone = db.execute("DELETE FROM activities WHERE activity_id = ?", (work.activity_id,))
+            if gone.rowcount:
+                self._add_message(work.instance_id, work.execution_id, event)
 
     def next_timer(self) -> str | None:
         """Moment of the next timer as UTC text, or None."""

@@ -378,6 +378,46 @@ async def test_what_is_not_there_yet_fails_the_instance_clearly(simulate: Simula
     ) in str(simulation.instance().output)
 
 
+@pytest.mark.parametrize("way", ["output", "status", "error", "activity", "crash"])
+async def test_text_that_no_store_takes_is_cleaned_and_ends_the_instance(
+    simulate: Simulate, way: str
+) -> None:
+    text = "odd \ud800 text"
+
+    def odd(context: Context) -> Steps:
+        if way == "status":
+            context.set_custom_status(text)
+        if way == "error":
+            yield context.call_activity("double", 1)
+            raise ValueError(text)
+        yield context.call_activity(text if way == "activity" else "double", 1)
+        return text
+
+    def crash(context: Context) -> None:
+        raise ValueError(text)
+
+    simulation = simulate(odd, crash)
+    simulation.start("crash" if way == "crash" else "odd")
+    await simulation.run()
+    instance = simulation.instance()
+    is_fine = way in ("output", "status")
+    assert instance.status is (Status.COMPLETED if is_fine else Status.FAILED)
+    assert "odd ? text" in str(instance.output)
+
+
+async def test_what_cannot_be_followed_ends_the_instance_with_a_reason(simulate: Simulate) -> None:
+    def patient(context: Context) -> Steps:
+        options = df.RetryOptions(first_retry_interval_in_milliseconds=10**20, max_number_of_attempts=2)
+        yield context.call_activity_with_retry("flaky", options, {"key": "k", "failures": 9})
+
+    simulation = simulate(patient)
+    simulation.start("patient")
+    await simulation.run()
+    instance = simulation.instance()
+    assert instance.status is Status.FAILED
+    assert "devhost cannot follow what it asked for: OverflowError" in str(instance.output)
+
+
 def planned(context: Context) -> Steps:
     """Does what its input says; what it returns is known beforehand."""
     results: list[Any] = []

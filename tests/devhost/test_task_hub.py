@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from devhost.durable.history import Event, EventType, Status, event, execution_started, parse_utc, utc_text
-from devhost.durable.instance_filter import InstanceFilter
+from devhost.durable.instance_filter import InstanceFilter, read_token, write_token
 from devhost.durable.records import Episode, EpisodeChange, InstanceActive
 from devhost.durable.task_hub import TaskHub
 
@@ -150,12 +150,13 @@ def test_a_list_is_filtered_and_goes_on_where_it_stopped(hub: TaskHub) -> None:
     wanted = InstanceFilter.from_query(
         {"instanceIdPrefix": "a", "top": "2", "RuntimeStatus": "Pending,Running"}
     )
-    first = wanted.apply(hub.instances(), "")
-    assert [instance.instance_id for instance in first.instances] == ["a0", "a2"]
-    rest = wanted.apply(hub.instances(), first.continuation)
-    assert ([instance.instance_id for instance in rest.instances], rest.continuation) == (["a4"], "")
+    assert wanted.top == 2
+    first = hub.instances(wanted, limit=2)
+    assert [instance.instance_id for instance in first] == ["a0", "a2"]
+    rest = hub.instances(wanted, after=read_token(write_token(first[-1])))
+    assert [instance.instance_id for instance in rest] == ["a4"]
     late = InstanceFilter.from_query({"createdTimeFrom": "2026-01-01T00:03:00.000000Z"})
-    assert [i.instance_id for i in hub.instances() if late.fits(i)] == ["b3", "a4"]
+    assert [i.instance_id for i in hub.instances(late)] == ["b3", "a4"]
     with pytest.raises(ValueError, match="Unknown runtimeStatus"):
         InstanceFilter.from_query({"runtimeStatus": "Sleeping"})
 
