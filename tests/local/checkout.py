@@ -12,9 +12,7 @@ from local.processes import ChildProcess
 
 # What a developer's own checkout has besides the code.
 THEIR_OWN = {".git", ".local", ".devhost", "local.settings.json", "test-artifacts"}
-# Copied, and older than any .installed: else make would begin to install into the real .venv or node_modules.
-REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
-NODE_REQUIREMENTS = ("package.json", "package-lock.json")
+INSTALLED = ".installed"  # what make leaves where all requirements are installed
 
 
 class Checkout:
@@ -26,9 +24,13 @@ class Checkout:
         self.ports = Ports.free()
         self.settings_file = self.root / "local.settings.json"
         self._started = 0
-        _link_all(ROOT, self.root, but={*THEIR_OWN, "local"}, old=REQUIREMENTS)
-        (self.root / "local").mkdir()
-        _link_all(ROOT / "local", self.root / "local", but=(), old=NODE_REQUIREMENTS)
+        _link_all(ROOT, self.root, but={*THEIR_OWN, ".venv", "local"})
+        _link_all(ROOT / ".venv", self.root / ".venv", but={INSTALLED})
+        _link_all(ROOT / "local", self.root / "local", but={"node_modules"})
+        _link_all(ROOT / "local" / "node_modules", self.root / "local" / "node_modules", but={INSTALLED})
+        # Marks of our own, newer than all requirements: make must not begin to install through the links.
+        (self.root / ".venv" / INSTALLED).touch()
+        (self.root / "local" / "node_modules" / INSTALLED).touch()
         shutil.copy(ROOT / "local.settings.json.example", self.settings_file)
 
     def replace(self, name: str, text: str) -> None:
@@ -64,10 +66,8 @@ class Checkout:
         return found
 
 
-def _link_all(source: Path, target: Path, *, but: Collection[str], old: Collection[str]) -> None:
+def _link_all(source: Path, target: Path, *, but: Collection[str]) -> None:
+    target.mkdir(exist_ok=True)
     for entry in source.iterdir():
-        if entry.name in old:
-            shutil.copyfile(entry, target / entry.name)
-            os.utime(target / entry.name, (0, 0))
-        elif entry.name not in but:
+        if entry.name not in but:
             (target / entry.name).symlink_to(entry)
