@@ -1,6 +1,7 @@
 """The host's own API below /admin: ping, status, the list of functions, and running one by hand."""
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from devhost.app_loader import LoadedApp
 from devhost.function_binding import FunctionDefinition
 from devhost.invoker import Invoker
 from devhost.queue_message import queue_metadata
+from devhost.storable_text import storable
 from devhost.timer_listener import timer_datum
 
 logger = logging.getLogger("devhost")
@@ -22,7 +24,7 @@ class AdminApi:
     """Answers requests below /admin; everyone may call it, as under `func start`."""
 
     def __init__(self, app: LoadedApp, invoker: Invoker, *, errors: list[str], prefix: str) -> None:
-        self._app, self._invoker, self._errors, self._prefix = app, invoker, errors, prefix.strip("/")
+        self._app, self._invoker, self._errors, self._prefix = app, invoker, errors, prefix
         self._by_name = {function.name.lower(): function for function in app.functions}
         self._started = time.monotonic()
         self._runs: set[asyncio.Task[Any]] = set()
@@ -66,10 +68,8 @@ class AdminApi:
 
     def _view(self, function: FunctionDefinition, request: web.Request) -> dict[str, Any]:
         origin = f"http://{request.host}"
-        url = None
-        if function.trigger.type == "httpTrigger":
-            route = str(function.trigger.properties.get("route") or function.name).strip("/")
-            url = f"{origin}/{self._prefix}/{route}" if self._prefix else f"{origin}/{route}"
+        is_http = function.trigger.type == "httpTrigger"
+        url = f"{origin}/{function.http_path(self._prefix)}" if is_http else None
         return {
             "name": function.name,
             "href": f"{origin}/admin/functions/{function.name}",
@@ -82,12 +82,14 @@ class AdminApi:
     async def _run(self, function: FunctionDefinition, request: web.Request) -> web.Response:
         try:
             body = await request.json()
-        except ValueError:
+        except (ValueError, LookupError, RecursionError):  # LookupError: no such charset
             body = None
-        if not isinstance(body, dict):
+        text = body.get("input", "") if isinstance(body, dict) else None
+        if not isinstance(text, str):
             return web.json_response({"Message": 'The body must be {"input": "..."}.'}, status=400)
-        given = body.get("input")
-        text = given if isinstance(given, str) else ""
+        text = storable(text)
+        if function.trigger.type == "activityTrigger" and not _is_json(text):
+            return web.json_response({"Message": "The input of an activity must be JSON."}, status=400)
         values: Mapping[str, Datum] = {
             "queueTrigger": Datum(text, "string"),
             "timerTrigger": timer_datum(None, is_past_due=False),
@@ -103,6 +105,14 @@ class AdminApi:
         self._runs.add(task)
         task.add_done_callback(self._runs.discard)
         return web.Response(status=202)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _http_datum(body: str, request: web.Request) -> Datum:

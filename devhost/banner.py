@@ -7,15 +7,13 @@ from devhost.queue_settings import LEASE_VARIABLE, QueueSettings
 def banner(app: LoadedApp, *, port: int, route_prefix: str) -> list[str]:
     """Lines of the `Functions:` list, in func's manner."""
     lines = ["", "Functions:", ""]
-    prefix = route_prefix.strip("/")
     for function in sorted(app.functions, key=lambda f: (f.trigger.type != "httpTrigger", f.name.lower())):
         label = f"\t{function.name}: "
         if function.is_disabled:
             lines.append(f"{label}[disabled]")
         elif function.trigger.type == "httpTrigger":
             methods = ",".join(function.trigger.properties.get("methods") or ())
-            route = str(function.trigger.properties.get("route") or function.name).strip("/")
-            path = f"{prefix}/{route}" if prefix else route
+            path = function.http_path(route_prefix)
             lines.append(f"{label}{f'[{methods}] ' if methods else ''}http://localhost:{port}/{path}")
         else:
             lines.append(f"{label}{function.trigger.type}")
@@ -34,12 +32,19 @@ def differences(app: LoadedApp, queues: QueueSettings) -> list[str]:
             "orchestrations live in a SQLite file in the data directory, not in Azure Storage",
             "calling an unknown activity fails the instance (the real host leaves it Running)",
             "sub-orchestrations, entities, call_http, suspend, resume, rewind and restart are not here yet",
+            "a start with ?timeout= answers at once, like one without",
             "the client's RPC calls and the webhooks share the one HTTP port",
         ]
     if "timerTrigger" in kinds:
-        found.append("timer schedules are always read in UTC, and their status is kept in the data directory")
+        found += [
+            "timer schedules are read in UTC, whatever WEBSITE_TIME_ZONE says",
+            "the status of timers is kept in the data directory",
+            "a timer's @retry policy is not applied",
+        ]
     if "httpTrigger" in kinds:
         found.append("authorization levels are not checked (as under `func start`)")
+    if any(binding.type in ("queueTrigger", "queue") for f in app.functions for binding in f.bindings):
+        found.append("storage is reached by a connection string only, never by an identity")
     if "queueTrigger" in kinds and queues.has_development_lease:
         found.append(
             f"{LEASE_VARIABLE}={queues.lease}: queue messages are leased for that long, not for 0:10:00"

@@ -8,7 +8,7 @@ from devhost.function_binding import Binding
 from devhost.route_template import compile_template
 from devhost.schedule import parse_schedule
 from devhost.settings_files import resolve_tokens
-from devhost.storage_connection import connection_string
+from devhost.storage_connection import check_connection
 
 _FUNCTION_NAME = re.compile(r"^[a-z][a-z0-9_\-]{0,127}$", re.IGNORECASE)
 _BINDING_NAME = re.compile(r"^(?!.*__)([a-zA-Z_][a-zA-Z0-9_]{0,127}|\$return)$")
@@ -58,7 +58,7 @@ def _check_binding(binding: Binding) -> None:
             raise ValueError(
                 f"The queue name '{queue_name}' is not valid: it takes 3 to 63 of a-z, 0-9 and single dashes."
             )
-        connection_string(str(binding.properties.get("connection") or ""))
+        check_connection(str(binding.properties.get("connection") or ""))
     if binding.type == "timerTrigger":
         parse_schedule(str(binding.properties.get("schedule", "")))
     if binding.type == "orchestrationTrigger" and str(

@@ -43,6 +43,12 @@ class FunctionDefinition:
     is_async: bool
     is_disabled: bool = False
 
+    def http_path(self, prefix: str) -> str:
+        """Path template of an HTTP function below the host, under the app's route prefix."""
+        prefix = prefix.strip("/")
+        route = str(self.trigger.properties.get("route") or self.name).strip("/")
+        return f"{prefix}/{route}" if prefix else route
+
     @property
     def durable_name(self) -> str:
         """Name under which an orchestration calls it: the trigger's own when given, else the function's."""

@@ -1,6 +1,7 @@
 """The HTTP side of the host: function routes, the home page, and the APIs that stand beside them."""
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
@@ -9,11 +10,13 @@ from azure.functions.meta import Datum
 from devhost.binding_rules import verbs
 from devhost.function_binding import FunctionDefinition
 from devhost.invoker import Invoker
-from devhost.route_template import RouteTemplate, compile_template
+from devhost.route_template import compile_template
 from devhost.settings_files import app_setting
 
 logger = logging.getLogger("devhost")
 _MAX_BODY_BYTES = 104_857_600
+_FRAMING_HEADERS = ("content-length", "transfer-encoding")  # the host's own: it knows the body's length
+_NOT_IN_A_HEADER = re.compile(r"[\r\n\0]")
 _HOME_PAGE = """<!DOCTYPE html>
 <html><head><title>devhost</title></head><body>Your Functions host is up and running.</body></html>
 """
@@ -34,9 +37,9 @@ class HttpListener:
     ) -> None:
         self._invoker = invoker
         self._apis = apis
-        prefix = route_prefix.strip("/")
         self._routes = [
-            (route_of(function, prefix), verbs(function.trigger), function) for function in functions
+            (compile_template(function.http_path(route_prefix)), verbs(function.trigger), function)
+            for function in functions
         ]
         self._runner: web.AppRunner | None = None
         self._is_closed = False
@@ -89,13 +92,11 @@ class HttpListener:
         result = await self._invoker.invoke(function, http_datum(request, parameters, body))
         if result.error is not None or result.returned is None:
             return web.Response(status=500)
-        return http_response(result.returned)
-
-
-def route_of(function: FunctionDefinition, prefix: str) -> RouteTemplate:
-    """Compiled template of an HTTP function, with the app's prefix."""
-    route = str(function.trigger.properties.get("route") or function.name).strip("/")
-    return compile_template(f"{prefix}/{route}" if prefix else route)
+        try:
+            return http_response(result.returned)
+        except ValueError as error:
+            logger.error("The response of 'Functions.%s' cannot be sent: %s", function.name, error)
+            return web.Response(status=500)
 
 
 def http_datum(request: web.Request, parameters: dict[str, str], body: bytes) -> Datum:
@@ -123,13 +124,19 @@ def http_datum(request: web.Request, parameters: dict[str, str], body: bytes) ->
 
 
 def http_response(datum: Datum) -> web.Response:
-    """Response from what the http converter encoded."""
+    """Response from what the http converter encoded. Raises ValueError when HTTP cannot carry it."""
     if datum.type != "http":
         return web.Response(text=str(datum.value))
     value = datum.value
-    response = web.Response(status=int(value["status_code"].value), body=value["body"].value)
+    status = int(value["status_code"].value)
+    if not 200 <= status <= 599:  # after a 1xx the client would wait for another response
+        raise ValueError(f"its status is {status}, which is not one of 200 to 599.")
+    response = web.Response(status=status, body=value["body"].value)
     for name, header in value["headers"].items():
-        response.headers[name] = header.value
+        if _NOT_IN_A_HEADER.search(f"{name}{header.value}"):
+            raise ValueError("one of its headers has a line break in it.")
+        if name.lower() not in _FRAMING_HEADERS:
+            response.headers[name] = header.value
     for cookie in value["cookies"] or ():
         for morsel in cookie.values():
             response.headers.add("Set-Cookie", morsel.OutputString())

@@ -19,7 +19,7 @@ _MONTHS = (
     "december",
 )
 _DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
-_LAST_YEAR_AHEAD = 8  # 29 February can be eight years away (1896 to 1904, 2096 to 2104)
+_LAST_YEAR_AHEAD = 40  # 29 February comes back to a weekday after 28 years, over 2100 after 40
 
 
 @dataclass(frozen=True, slots=True)

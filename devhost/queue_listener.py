@@ -6,7 +6,7 @@ import random
 from contextlib import suppress
 from datetime import timedelta
 
-from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient
 
@@ -15,6 +15,7 @@ from devhost.function_binding import FunctionDefinition
 from devhost.invoker import Invoker
 from devhost.queue_lease import QueueLease
 from devhost.queue_message import UndecodableMessage, decode_text, message_datum, queue_metadata
+from devhost.queue_sending import send_creating
 from devhost.queue_settings import QueueSettings
 from devhost.storage_connection import StorageConnections
 
@@ -189,17 +190,5 @@ class QueueListener:
             lease.message.id,
             self._poison.queue_name,
         )
-        try:
-            await self._poison.send_message(lease.message.content)
-        except ResourceNotFoundError:
-            await create_queue(self._poison)
-            await self._poison.send_message(lease.message.content)
+        await send_creating(self._poison, lease.message.content)  # first: a death in between loses nothing
         await lease.delete()
-
-
-async def create_queue(queue: QueueClient) -> None:
-    """Create a queue that may have come into being meanwhile. Raises AzureError."""
-    try:
-        await queue.create_queue()
-    except ResourceExistsError:
-        return

@@ -2,12 +2,11 @@
 
 import json
 
-from azure.core.exceptions import ResourceNotFoundError
 from azure.functions.meta import Datum
 
 from devhost.function_binding import Binding
-from devhost.queue_listener import create_queue
 from devhost.queue_message import encode_text
+from devhost.queue_sending import send_creating
 from devhost.storage_connection import StorageConnections
 
 
@@ -24,11 +23,7 @@ class QueueOutput:
         )
         for content in message_contents(datum):
             text = encode_text(content, self._encoding)
-            try:
-                await queue.send_message(text)
-            except ResourceNotFoundError:
-                await create_queue(queue)
-                await queue.send_message(text)
+            await send_creating(queue, text)
 
 
 def message_contents(datum: Datum) -> list[bytes]:

@@ -1,5 +1,6 @@
 """From the `connection` of a queue binding to a queue service client."""
 
+from azure.storage.queue import QueueServiceClient as BlockingQueueServiceClient
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from devhost.settings_files import app_setting
@@ -29,6 +30,18 @@ def connection_string(connection: str) -> str:
         f"Storage account connection string 'AzureWebJobs{short}' does not exist. "
         "Make sure that it is a defined App Setting."
     )
+
+
+def check_connection(connection: str) -> None:
+    """Look whether a binding's connection can be used. Raises ValueError, which never shows its value."""
+    text = connection_string(connection)
+    try:
+        BlockingQueueServiceClient.from_connection_string(text).close()
+    except Exception as error:  # noqa: BLE001 (the library raises what it happens to stumble on)
+        name, kind = connection or "AzureWebJobsStorage", type(error).__name__
+        raise ValueError(
+            f"The value of the connection '{name}' is no storage connection string ({kind})."
+        ) from None
 
 
 class StorageConnections:

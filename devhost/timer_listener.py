@@ -105,6 +105,8 @@ class TimerListener:
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _keep(self) -> None:
+        if self._schedule.next_after(self._clock()) is None:
+            logger.warning("The schedule of '%s' names no moment to come.", self._function.name)
         if self.take_up():
             await self.run(is_past_due=True)
         elif self._runs_on_startup:

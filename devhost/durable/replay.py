@@ -250,8 +250,23 @@ class _Replay:
             what = "a timer" if is_timer else f"the activity '{event['Name']}'"
             raise OrchestrationFault(
                 f"Non-Deterministic workflow detected: the history has {what} as number {event['EventId']}, "
-                "but the orchestrator did not ask for it there this time."
+                f"but the orchestrator did not ask for it there this time.{self._hint()}"
             )
+
+    def _hint(self) -> str:
+        """Advice about the one way to get here with a deterministic orchestrator."""
+        together = [a for a in self._reply.actions if a.get("actionType") == ActionType.WHEN_ANY]
+        kinds = {
+            (child.get("actionType"), bool(child.get("isCanceled")))
+            for action in together
+            for child in action["compoundActions"]
+        }
+        if {(ActionType.CREATE_TIMER, True), (ActionType.CALL_ACTIVITY_WITH_RETRY, False)} <= kinds:
+            return (
+                " A timer that is cancelled after task_any with call_activity_with_retry does this, as on"
+                " Azure: let the timer run, or retry in the orchestrator itself."
+            )
+        return ""
 
 
 def _done() -> _Task:

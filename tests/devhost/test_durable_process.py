@@ -6,6 +6,7 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -135,6 +136,69 @@ def test_what_is_not_there_yet_says_so(everything: DevhostProcess, operation: st
     assert answer.status == 501
     assert "devhost does not have this yet" in answer.json()["Message"]
     assert everything.durable("GET", "entities/counter/k").status == 501
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "headers"),
+    [
+        ("orchestrators/waits/bad", b'"\xff"', {}),
+        ("orchestrators/waits/bad", b"1", {"Content-Type": "application/json; charset=nonsense"}),
+        ("orchestrators/waits/bad", b"[" * 100_000, {}),
+        ("instances/bad-input/raiseEvent/x", b'"\xff"', {"Content-Type": "application/json"}),
+        ("instances/bad-input/raiseEvent/x", b"[" * 100_000, {"Content-Type": "application/json"}),
+        ("instances/bad-input/raiseEvent/x", b"", {"Content-Type": "application/json"}),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_answered_with_400(
+    everything: DevhostProcess, path: str, body: bytes, headers: dict[str, str]
+) -> None:
+    everything.start("waits", "bad-input")
+    answer = everything.call("POST", f"/runtime/webhooks/durabletask/{path}", body, headers)
+    assert answer.status == 400
+    assert answer.json()["ExceptionType"] == "System.ArgumentException"
+
+
+@pytest.mark.parametrize(
+    ("query", "token"),
+    [
+        ("createdTimeFrom=0001-01-01T00:00:00%2B14:00", ""),
+        ("createdTimeFrom=9999-12-31T23:00:00-14:00", ""),
+        ("top=many", ""),
+        ("", "no base 64"),
+        ("", "/w=="),
+    ],
+)
+def test_a_filter_that_cannot_be_read_is_answered_with_400(
+    everything: DevhostProcess, query: str, token: str
+) -> None:
+    path = f"/runtime/webhooks/durabletask/instances?{query}"
+    answer = everything.call("GET", path, headers={"x-ms-continuation-token": token})
+    assert answer.status == 400
+    assert answer.json()["Message"] == "One or more of the arguments submitted is incorrect"
+
+
+def test_a_list_goes_on_from_its_token(everything: DevhostProcess) -> None:
+    for number in range(5):
+        everything.start("waits", f"paged-{number}")
+    found, token = list[str](), ""
+    for size in (2, 2, 1):
+        path = "/runtime/webhooks/durabletask/instances?instanceIdPrefix=paged-&top=2"
+        answer = everything.call("GET", path, headers={"x-ms-continuation-token": token})
+        assert len(answer.json()) == size
+        found += [instance["instanceId"] for instance in answer.json()]
+        token = answer.headers["x-ms-continuation-token"]
+    assert (found, token) == ([f"paged-{number}" for number in range(5)], "")
+
+
+def test_links_lead_to_an_instance_whose_id_has_odd_characters(everything: DevhostProcess) -> None:
+    instance_id = "50% of a b+c;é"
+    links = everything.start("waits", quote(instance_id)).json()
+    assert links["id"] == instance_id
+    path = links["statusQueryGetUri"].partition(str(everything.port))[2]
+    assert everything.call("GET", path).json()["instanceId"] == instance_id
+    terminate = links["terminatePostUri"].partition(str(everything.port))[2]
+    assert everything.call("POST", terminate.replace("{text}", "x")).status == 202
+    assert everything.ended(quote(instance_id))["runtimeStatus"] == "Terminated"
 
 
 def result_of(number: int) -> dict[str, Any]:

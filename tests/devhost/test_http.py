@@ -1,6 +1,7 @@
 """HTTP triggers and the admin API, over a running host."""
 
 import http.client
+import json
 
 from tests.devhost.host_process import DevhostProcess, until
 
@@ -75,3 +76,30 @@ def test_the_log_says_when_a_function_begins_and_ends(everything: DevhostProcess
     until(lambda: "Executed 'Functions.hello' (Succeeded, Id=" in everything.log)
     assert "Differences from the real host:" in everything.log
     assert f"hello: [GET] http://localhost:{everything.port}/api/hello/{{name?}}" in everything.log
+
+
+def test_a_response_that_http_cannot_carry_is_500(everything: DevhostProcess) -> None:
+    for query in ("status=99", "status=600", "status=101", "status=-1", "status=200&X-A=a%0d%0ab"):
+        answer = everything.call("GET", f"/api/answers?{query}")
+        assert (query, answer.status, answer.body) == (query, 500, b"")
+    until(lambda: "The response of 'Functions.answers' cannot be sent: its status is 600" in everything.log)
+
+
+def test_a_function_cannot_break_the_framing_of_its_response(everything: DevhostProcess) -> None:
+    for header in ("Content-Length=99", "content-length=1", "Transfer-Encoding=chunked"):
+        answer = everything.call("GET", f"/api/answers?status=200&{header}")
+        assert (answer.text, answer.headers["content-length"]) == ("body", "4")
+        assert "transfer-encoding" not in answer.headers
+    assert everything.call("GET", "/api/answers?status=204").body == b""
+    assert everything.call("GET", "/api/answers?status=304").body == b""
+
+
+def test_a_function_is_run_by_hand_with_a_text_and_an_activity_with_json(everything: DevhostProcess) -> None:
+    for given in ("1", "null", "{}", "[]"):
+        path = "/admin/functions/work"
+        assert everything.call("POST", path, f'{{"input": {given}}}').status == 400
+    for given, status in (("no json", 400), ("[" * 100_000, 400), ("[1, 2]", 202)):
+        body = json.dumps({"input": given})
+        assert everything.call("POST", "/admin/functions/add", body).status == status
+    bad_charset = {"Content-Type": "application/json; charset=nonsense"}
+    assert everything.call("POST", "/admin/functions/work", "{}", bad_charset).status == 400

@@ -1,16 +1,20 @@
 """What of an app is loaded, what is refused, and with which words."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, List  # noqa: UP035 (the library reads typing's generics only)
 
 import azure.functions as func
 import pytest
 
+from devhost.app_loader import LoadedApp
+from devhost.banner import differences
 from devhost.binding_rules import check_function, check_route_conflict
 from devhost.errors import AppLoadError, FunctionRefused, HostStartError
-from devhost.function_binding import Binding
+from devhost.function_binding import Binding, FunctionDefinition, Signature
 from devhost.function_signature import read_signature
+from devhost.queue_settings import QueueSettings
 from devhost.settings_files import (
     HostJson,
     app_setting,
@@ -265,3 +269,41 @@ def test_a_trigger_that_needs_storage_does_not_start_without_it(start_host: Star
     host = start_host("ticking", environment={"AzureWebJobsStorage": ""})
     assert host.process.wait(15) == 1
     assert "Missing value for AzureWebJobsStorage in local.settings.json." in host.log
+
+
+SECRET = "c2VjcmV0"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [f"AccountKey={SECRET}", f"DefaultEndpointsProtocol=http;{SECRET}", f"https://{SECRET}"],
+)
+def test_a_malformed_connection_string_is_refused_without_being_shown(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("Store", value)
+    with pytest.raises(FunctionRefused, match="'Store' is no storage connection string") as refused:
+        check_function("fine", [queue()])
+    assert SECRET not in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_every_difference_that_is_printed_stands_in_the_docs() -> None:
+    app = LoadedApp()
+    kinds = ("httpTrigger", "queueTrigger", "timerTrigger", "orchestrationTrigger")
+    for kind in kinds:
+        trigger = Binding("b", kind, "IN", {})
+        signature = Signature({}, {}, frozenset(), wants_context=False, return_binding=None)
+        app.functions.append(FunctionDefinition(kind, print, trigger, (trigger,), signature, is_async=False))
+    lease = timedelta(seconds=10)
+    settings = QueueSettings(16, 8, 5, timedelta(0), timedelta(seconds=2), "none", lease)
+    page = (Path(__file__).parents[2] / "docs" / "devhost.md").read_text()
+    listed = page.partition("## Where it differs")[2].partition("\n## ")[0]
+    bullets = [" ".join(part.replace("`", "").split()).lower() for part in listed.split("\n- ")[1:]]
+    printed = [
+        line.strip("\t- ").replace("`", "").replace(f"={lease}", "=<timespan>").lower()
+        for line in differences(app, settings)[1:-1]
+    ]
+    assert len(bullets) == len(printed)
+    for line in printed:
+        assert any(bullet.startswith(line) for bullet in bullets), line

@@ -40,6 +40,12 @@ async def nothing(req: func.HttpRequest) -> func.HttpResponse:
     return None
 
 
+@app.route(route="answers")
+async def answers(req: func.HttpRequest) -> func.HttpResponse:
+    headers = {name: value for name, value in req.params.items() if name != "status"}
+    return func.HttpResponse("body", status_code=int(req.params["status"]), headers=headers)
+
+
 @app.route(route="slow")
 async def slow(req: func.HttpRequest) -> func.HttpResponse:
     await asyncio.sleep(float(req.params["seconds"]))
