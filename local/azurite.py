@@ -54,8 +54,12 @@ def locked(data: Path) -> Iterator[int]:
 
     The descriptor that comes out is the lock: a child that inherits it holds it until it ends.
     """
-    data.mkdir(parents=True, exist_ok=True)
-    with (data / "in-use.lock").open("a") as lock:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        opened = (data / "in-use.lock").open("a")
+    except OSError as error:
+        raise StackError(f"{data} cannot hold data ({error.strerror}): choose another place") from error
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

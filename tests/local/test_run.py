@@ -33,7 +33,8 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
     made = Checkout(tmp_path)
     yield made
     for process_id in made.processes():  # only after a failure
-        os.kill(process_id, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it went with its parent
+            os.kill(process_id, signal.SIGKILL)
 
 
 @contextmanager
