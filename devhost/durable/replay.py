@@ -5,8 +5,8 @@ events are fed in order to those actions: whatever is invoked takes the next id,
 confirmed at the end is new: a decision.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -88,7 +88,7 @@ class _Replay:
         self._open: dict[int, _Task] = {}
         self._decisions: dict[int, Decision] = {}
         self._waiters: dict[str, list[_Task]] = {}
-        self._early: dict[str, deque[Event]] = {}
+        self._early: Counter[str] = Counter()  # events without a wait; the SDK pairs the values itself
         self._carried: list[Event] = []
         self._continued: list[str | None] = []
 
@@ -216,9 +216,8 @@ class _Replay:
         return whole
 
     def _wait_for_event(self, name: str) -> _Task:
-        early = self._early.get(name)
-        if early:
-            early.popleft()
+        if self._early[name]:
+            self._early[name] -= 1
             return _done()
         task = _Task()
         self._waiters.setdefault(name, []).append(task)
@@ -232,7 +231,7 @@ class _Replay:
         if waiters:
             waiters.pop().end()  # the newest waiter first, as the extension does
         else:
-            self._early.setdefault(event["Name"], deque()).append(event)
+            self._early[event["Name"]] += 1
 
     def _close(self, task_id: int, *, failed: bool) -> None:
         task = self._open.pop(task_id, None)
@@ -255,18 +254,22 @@ class _Replay:
 
     def _hint(self) -> str:
         """Advice about the one way to get here with a deterministic orchestrator."""
-        together = [a for a in self._reply.actions if a.get("actionType") == ActionType.WHEN_ANY]
-        kinds = {
-            (child.get("actionType"), bool(child.get("isCanceled")))
-            for action in together
-            for child in action["compoundActions"]
-        }
-        if {(ActionType.CREATE_TIMER, True), (ActionType.CALL_ACTIVITY_WITH_RETRY, False)} <= kinds:
+        for action in self._reply.actions:
+            inside = list(_nested(action))
+            has_retry = any(part.get("actionType") == ActionType.CALL_ACTIVITY_WITH_RETRY for part in inside)
+            if not (has_retry and any(part.get("isCanceled") for part in inside)):
+                continue
             return (
                 " A timer that is cancelled after task_any with call_activity_with_retry does this, as on"
                 " Azure: let the timer run, or retry in the orchestrator itself."
             )
         return ""
+
+
+def _nested(action: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield action
+    for child in action.get("compoundActions") or ():
+        yield from _nested(child)
 
 
 def _done() -> _Task:

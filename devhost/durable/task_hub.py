@@ -14,32 +14,10 @@ from typing import Any
 import msgspec
 
 from devhost.durable.history import Event, Status, utc_text
+from devhost.durable.hub_schema import SCHEMA
 from devhost.durable.instance_filter import InstanceFilter
 from devhost.durable.records import ActivityWork, Episode, EpisodeChange, Instance, InstanceActive
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS instances (
-    instance_id TEXT PRIMARY KEY, execution_id TEXT NOT NULL, name TEXT NOT NULL, status INTEGER NOT NULL,
-    input TEXT, output TEXT, custom_status TEXT, created TEXT NOT NULL, updated TEXT NOT NULL) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS instances_by_creation ON instances (created, instance_id);
-CREATE TABLE IF NOT EXISTS history (
-    instance_id TEXT NOT NULL, position INTEGER NOT NULL, event TEXT NOT NULL,
-    PRIMARY KEY (instance_id, position)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS messages (
-    message_id INTEGER PRIMARY KEY AUTOINCREMENT, instance_id TEXT NOT NULL, execution_id TEXT,
-    event TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS messages_by_instance ON messages (instance_id, message_id);
-CREATE TABLE IF NOT EXISTS activities (
-    activity_id INTEGER PRIMARY KEY AUTOINCREMENT, instance_id TEXT NOT NULL, execution_id TEXT NOT NULL,
-    task_id INTEGER NOT NULL, name TEXT NOT NULL, input TEXT);
-CREATE INDEX IF NOT EXISTS activities_by_instance ON activities (instance_id);
-CREATE TABLE IF NOT EXISTS timers (
-    instance_id TEXT NOT NULL, execution_id TEXT NOT NULL, task_id INTEGER NOT NULL, fire_at TEXT NOT NULL,
-    PRIMARY KEY (instance_id, execution_id, task_id)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS timers_by_time ON timers (fire_at);
-CREATE TABLE IF NOT EXISTS timer_triggers (function TEXT PRIMARY KEY, status TEXT NOT NULL) WITHOUT ROWID;
-PRAGMA user_version = 1;
-"""
 _INSTANCE_COLUMNS = "instance_id, execution_id, name, status, input, output, custom_status, created, updated"
 _EVERY_INSTANCE = InstanceFilter()
 
@@ -51,7 +29,7 @@ class TaskHub:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(_SCHEMA)
+        self._db.executescript(SCHEMA)
 
     def close(self) -> None:
         """Close the file; the write-ahead log is folded in."""

@@ -47,10 +47,11 @@ class Simulation:
         *,
         restarts: bool = False,
         chance: random.Random | None = None,
+        limit: timedelta | None = None,
     ) -> None:
         self._path, self._functions, self._restarts = path, functions, restarts
         self._chance = chance
-        self._invoker = Invoker(str(path.parent), None)
+        self._invoker = Invoker(str(path.parent), limit)
         self.hub = TaskHub(path)
         self.now = START
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import time
 from collections.abc import Callable, Generator, Iterator
 from datetime import timedelta
 from itertools import count
@@ -14,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from devhost.durable.history import EventType, Status, execution_started
+from devhost.durable.episode import EpisodeAbandoned
+from devhost.durable.history import EventType, Status, execution_started, parse_utc
 from tests.devhost.simulation import START, Simulation, durable_functions
 
 pytestmark = [
@@ -105,6 +107,23 @@ async def test_retries_take_the_ids_that_the_framework_gives(simulate: Simulate)
     assert simulation.now - START < timedelta(seconds=1)
 
 
+async def test_a_retry_is_due_after_its_interval_and_the_last_timer_at_once(simulate: Simulate) -> None:
+    def stubborn(context: Context) -> Steps:
+        options = df.RetryOptions(first_retry_interval_in_milliseconds=1500, max_number_of_attempts=3)
+        yield context.call_activity_with_retry("flaky", options, {"key": "k", "failures": 9})
+
+    simulation = simulate(stubborn)
+    simulation.start("stubborn")
+    await simulation.run()
+    waits, step_began = [], START
+    for item in simulation.history():
+        if item["EventType"] == EventType.ORCHESTRATOR_STARTED:
+            step_began = parse_utc(item["Timestamp"])
+        if item["EventType"] == EventType.TIMER_CREATED:
+            waits.append(parse_utc(item["FireAt"]) - step_began)
+    assert waits == [timedelta(seconds=1.5), timedelta(seconds=1.5), timedelta(0)]
+
+
 async def test_a_failure_reaches_the_orchestrator_as_the_extension_words_it(simulate: Simulate) -> None:
     def careful(context: Context) -> Steps:
         try:
@@ -183,6 +202,27 @@ async def test_an_event_that_comes_early_is_kept_for_its_wait(simulate: Simulate
     assert json.loads(simulation.instance().output or "") == [{"n": 1}, 2]
 
 
+async def test_each_early_event_serves_one_wait(simulate: Simulate) -> None:
+    def waiting(context: Context) -> Steps:
+        yield context.call_activity("double", 1)
+        yield context.wait_for_external_event("same")
+        context.set_custom_status("one")
+        yield context.wait_for_external_event("same")
+        context.set_custom_status("two")
+        yield context.wait_for_external_event("same")
+
+    simulation = simulate(waiting)
+    simulation.start("waiting")
+    for number in range(2):
+        simulation.raise_event("same", number)
+    await simulation.run()
+    assert simulation.instance().custom_status == '"two"'
+    assert simulation.instance().status is Status.RUNNING
+    simulation.raise_event("same", 2)
+    await simulation.run()
+    assert simulation.instance().status is Status.COMPLETED
+
+
 async def test_events_of_other_names_wake_nobody(simulate: Simulate) -> None:
     def waiting(context: Context) -> Steps:
         return (yield context.wait_for_external_event("wanted"))
@@ -249,6 +289,53 @@ async def test_continue_as_new_starts_an_empty_history_and_carries_late_events(s
     assert simulation.instance().output == "[0,1,2]"
     assert simulation.instance().execution_id != first
     assert simulation.kinds() == [12, 0, 15, 1, 13]
+
+
+async def test_continue_as_new_drops_a_cancelled_timer(simulate: Simulate) -> None:
+    def rounds(context: Context) -> Steps:
+        timer = context.create_timer(context.current_utc_datetime + timedelta(days=1))
+        yield context.task_any([timer, context.wait_for_external_event("next")])
+        timer.cancel()
+        context.continue_as_new(context.get_input())
+
+    simulation = simulate(rounds)
+    simulation.start("rounds", 0)
+    await simulation.step()
+    assert simulation.hub.next_timer() is not None
+    simulation.raise_event("next", 1)
+    await simulation.step()
+    assert simulation.hub.next_timer() is None
+
+
+async def test_a_cancelled_timer_beside_a_retry_is_no_deterministic_workflow_as_on_azure(
+    simulate: Simulate,
+) -> None:
+    def hasty(context: Context) -> Steps:
+        options = df.RetryOptions(first_retry_interval_in_milliseconds=100, max_number_of_attempts=3)
+        timer = context.create_timer(context.current_utc_datetime + timedelta(days=1))
+        call = context.call_activity_with_retry("flaky", options, {"key": "k", "failures": 1})
+        yield context.task_any([timer, call])
+        timer.cancel()
+        yield context.call_activity("double", 1)
+
+    simulation = simulate(hasty)
+    simulation.start("hasty")
+    await simulation.run()
+    output = str(simulation.instance().output)
+    assert "Non-Deterministic workflow detected" in output
+    assert "A timer that is cancelled after task_any with call_activity_with_retry does this" in output
+
+
+async def test_a_step_over_its_time_is_abandoned_and_changes_nothing(simulate: Simulate) -> None:
+    def blocks(context: Context) -> Any:
+        time.sleep(0.2)
+
+    simulation = simulate(blocks, limit=timedelta(milliseconds=20))
+    simulation.start("blocks")
+    with pytest.raises(EpisodeAbandoned, match="Timeout value of"):
+        await simulation.run()
+    assert simulation.instance().status is Status.PENDING
+    assert simulation.hub.waiting_instances() == ["i"]
 
 
 async def test_a_result_for_an_earlier_execution_is_dropped(simulate: Simulate) -> None:

@@ -144,6 +144,41 @@ def test_only_ended_instances_are_purged(hub: TaskHub) -> None:
     assert [instance.instance_id for instance in hub.instances()] == ["active"]
 
 
+def test_a_purge_takes_everything_that_an_instance_left(hub: TaskHub) -> None:
+    create(hub)
+    ended = EpisodeChange(
+        history=[raised()],
+        status=Status.FAILED,
+        custom_status=None,
+        updated=NOW,
+        activities=[(0, "a", None)],
+        timers=[(1, NOW)],
+    )
+    (work,) = hub.commit_episode(loaded(hub), ended)
+    hub.add_event("i", raised())
+    assert hub.has_activity(work)
+    assert hub.purge(["i"]) == 1
+    for table in ("instances", "history", "messages", "activities", "timers"):
+        assert hub._db.execute(f"SELECT COUNT(*) FROM {table}").fetchone() == (0,), table  # noqa: S608
+    assert not hub.has_activity(work)
+    hub.complete_activity(work, event(EventType.TASK_COMPLETED, NOW, TaskScheduledId=0, Result="1"))
+    assert hub.waiting_instances() == []
+
+
+def test_a_list_walks_along_an_index_and_sorts_nothing(hub: TaskHub) -> None:
+    steps: list[str] = []
+    hub._db.set_trace_callback(steps.append)
+    hub.instances(InstanceFilter(created_from="2026"), after=("2026", "i"), limit=3)
+    hub._db.set_trace_callback(None)
+    plan = " ".join(row[3] for row in hub._db.execute(f"EXPLAIN QUERY PLAN {steps[0]}"))
+    assert "USING INDEX instances_by_creation" in plan
+    assert "TEMP B-TREE" not in plan
+
+
+def test_the_file_says_which_layout_it_has(hub: TaskHub) -> None:
+    assert hub._db.execute("PRAGMA user_version").fetchone() == (1,)
+
+
 def test_a_list_is_filtered_and_goes_on_where_it_stopped(hub: TaskHub) -> None:
     for number in range(5):
         create(hub, f"{'ab'[number % 2]}{number}", now=NOW + timedelta(minutes=number))

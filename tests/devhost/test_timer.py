@@ -1,5 +1,6 @@
 """Timer triggers: what is kept over a restart, and what is caught up. Time is stepped."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -113,6 +114,16 @@ async def test_an_interval_counts_from_the_last_run(timer: Timer) -> None:
     timer.now += timedelta(hours=1, minutes=3)
     await listener.run(is_past_due=False)
     assert timer.status["Next"] == "2026-01-01T02:05:00.0000000Z"
+
+
+async def test_a_schedule_without_a_moment_to_come_is_logged(
+    timer: Timer, caplog: pytest.LogCaptureFixture
+) -> None:
+    listener = timer.listener("0 0 0 30 2 *")
+    listener.start()
+    await asyncio.sleep(0)
+    await listener.stop(1)
+    assert "The schedule of 'tick' names no moment to come." in caplog.text
 
 
 def test_timers_run_by_the_clock_and_never_overlap(start_host: StartHost) -> None:
