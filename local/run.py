@@ -34,12 +34,14 @@ class LogFollower:
 
 def banner(stack: Stack, seconds: float) -> str:
     python = ".venv/bin/python" if (ROOT / ".venv").is_dir() else "python"
+    port = stack.ports.azurite_queue_port
+    moved = "" if port == Ports().azurite_queue_port else f"AZURITE_QUEUE_PORT={port} "
     digest = f"{functions_url(stack.ports)}/admin/functions/send_daily_digest"
     return f"""
 Afterword is running (ready in {seconds:.1f} s).
 
   Open     {playground_url(stack.ports)}  and type: order a laptop
-  Queue    {python} -m local send "Your laptop waits at the desk"
+  Queue    {moved}{python} -m local send "Your laptop waits at the desk"
   Timer    curl -X POST {digest} -H 'Content-Type: application/json' -d '{{"input":""}}'
   Logs     {stack.logs}
   Ctrl-C   stops everything; what was stored is kept

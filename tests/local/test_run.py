@@ -56,6 +56,7 @@ def test_the_banner_says_what_to_open_and_what_to_do(checkout: Checkout) -> None
         assert "deliver_proactive_message: queueTrigger" in log
         assert playground_url(checkout.ports) in banner
         assert "order a laptop" in banner
+        assert f"AZURITE_QUEUE_PORT={checkout.ports.azurite_queue_port} " in banner  # not the default one
         assert "-m local send" in banner
         assert f"{functions_url(checkout.ports)}/admin/functions/send_daily_digest" in banner
         run.stop()
