@@ -1,5 +1,6 @@
 """The host's log: one time-stamped line a record on standard output, the app's records among its own."""
 
+import io
 import logging
 import sys
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ class _Line(logging.Formatter):
 
 def configure_log(*, verbose: bool) -> None:
     """Send every record to standard output; `verbose` shows the libraries' own chatter too."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # no line is lost for a character in it
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_Line("[%(asctime)s] %(message)s"))
     root = logging.getLogger()

@@ -205,6 +205,32 @@ async def test_a_step_that_times_out_is_tried_again_ever_later(
     assert running.with_status(Status.PENDING) == ["i"]
 
 
+async def test_messages_during_a_wait_make_no_second_retry(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, retries = asyncio.get_running_loop(), list[asyncio.TimerHandle]()
+    call_later = loop.call_later
+
+    def noted(delay: float, callback: Callable[..., Any], *arguments: Any) -> Any:
+        handle = call_later(delay, callback, *arguments)
+        if callback == running.dispatcher.wake:
+            retries.append(handle)
+        return handle
+
+    monkeypatch.setattr(loop, "call_later", noted)
+    running.limit(timedelta(milliseconds=20))
+    running.start("i", "", orchestrator="blocks")
+
+    def has(number: int) -> Callable[[], bool]:
+        return lambda: len(retries) == number
+
+    for number in range(1, 4):
+        await eventually(has(number))
+        running.dispatcher.wake("i")
+    await eventually(has(4))
+    assert [handle.cancelled() for handle in retries] == [True, True, True, False]
+
+
 async def test_a_step_that_times_out_once_goes_on_with_its_retry(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
