@@ -6,13 +6,14 @@ confirmed at the end is new: a decision.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from devhost.durable.history import Event, EventType, parse_utc
 from devhost.durable.orchestrator_reply import ActionType, OrchestratorReply
+from devhost.durable.replay_task import ReplayTask, done
 
 _MAX_ACTIONS = 100_000
 
@@ -53,31 +54,6 @@ class ReplayOutcome:
     carried_events: list[Event] = field(default_factory=list)
 
 
-class _Task:
-    """Something invoked; runs its callbacks once, when it ends."""
-
-    __slots__ = ("_callbacks", "failed", "is_done")
-
-    def __init__(self) -> None:
-        self.is_done = False
-        self.failed = False
-        self._callbacks: list[Callable[[], None]] = []
-
-    def then(self, callback: Callable[[], None]) -> None:
-        if self.is_done:
-            callback()
-        else:
-            self._callbacks.append(callback)
-
-    def end(self, *, failed: bool = False) -> None:
-        if self.is_done:
-            return
-        self.is_done, self.failed = True, failed
-        callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
-            callback()
-
-
 class _Replay:
     def __init__(self, reply: OrchestratorReply) -> None:
         self._reply = reply
@@ -85,9 +61,9 @@ class _Replay:
         self._has_started = False
         self._next_id = 0
         self._now = datetime.min.replace(tzinfo=UTC)
-        self._open: dict[int, _Task] = {}
+        self._open: dict[int, ReplayTask] = {}
         self._decisions: dict[int, Decision] = {}
-        self._waiters: dict[str, list[_Task]] = {}
+        self._waiters: dict[str, list[ReplayTask]] = {}
         self._early: Counter[str] = Counter()  # events without a wait; the SDK pairs the values itself
         self._carried: list[Event] = []
         self._continued: list[str | None] = []
@@ -130,7 +106,7 @@ class _Replay:
                 return
         self._position = len(self._reply.actions) + 1
 
-    def _invoke(self, action: dict[str, Any]) -> _Task:
+    def _invoke(self, action: dict[str, Any]) -> ReplayTask:
         match action.get("actionType"):
             case ActionType.CALL_ACTIVITY:
                 return self._schedule(action)
@@ -146,7 +122,7 @@ class _Replay:
                 return self._wait_for_event(action["externalEventName"])
             case ActionType.CONTINUE_AS_NEW:
                 self._continued.append(action.get("input"))
-                return _done()
+                return done()
             case ActionType.WHEN_ALL | ActionType.WHEN_ANY as kind:
                 return self._invoke_together(
                     action["compoundActions"], wait_for_all=kind == ActionType.WHEN_ALL
@@ -164,29 +140,29 @@ class _Replay:
             )
         return task_id
 
-    def _schedule(self, action: dict[str, Any]) -> _Task:
+    def _schedule(self, action: dict[str, Any]) -> ReplayTask:
         task_id = self._take_id()
         self._decisions[task_id] = Decision(task_id, action["functionName"], action.get("input"))
-        self._open[task_id] = task = _Task()
+        self._open[task_id] = task = ReplayTask()
         return task
 
-    def _create_timer(self, fire_at: datetime) -> _Task:
+    def _create_timer(self, fire_at: datetime) -> ReplayTask:
         task_id = self._take_id()
         self._decisions[task_id] = Decision(task_id, fire_at=fire_at)
-        self._open[task_id] = task = _Task()
+        self._open[task_id] = task = ReplayTask()
         return task
 
-    def _schedule_with_retry(self, action: dict[str, Any]) -> _Task:
+    def _schedule_with_retry(self, action: dict[str, Any]) -> ReplayTask:
         options = action["retryOptions"]
         attempts = int(options["maxNumberOfAttempts"])
         interval = timedelta(milliseconds=float(options["firstRetryIntervalInMilliseconds"]))
-        whole = _Task()
+        whole = ReplayTask()
 
         def attempt(number: int) -> None:
             call = self._schedule(action)
             call.then(lambda: after(call, number))
 
-        def after(call: _Task, number: int) -> None:
+        def after(call: ReplayTask, number: int) -> None:
             if not call.failed:
                 whole.end()
                 return
@@ -198,8 +174,8 @@ class _Replay:
         attempt(1)
         return whole
 
-    def _invoke_together(self, actions: list[dict[str, Any]], *, wait_for_all: bool) -> _Task:
-        whole = _Task()
+    def _invoke_together(self, actions: list[dict[str, Any]], *, wait_for_all: bool) -> ReplayTask:
+        whole = ReplayTask()
         children = [self._invoke(action) for action in actions]
         left = len(children)
 
@@ -215,11 +191,11 @@ class _Replay:
             child.then(child_ended)
         return whole
 
-    def _wait_for_event(self, name: str) -> _Task:
+    def _wait_for_event(self, name: str) -> ReplayTask:
         if self._early[name]:
             self._early[name] -= 1
-            return _done()
-        task = _Task()
+            return done()
+        task = ReplayTask()
         self._waiters.setdefault(name, []).append(task)
         return task
 
@@ -270,12 +246,6 @@ def _nested(action: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield action
     for child in action.get("compoundActions") or ():
         yield from _nested(child)
-
-
-def _done() -> _Task:
-    task = _Task()
-    task.end()
-    return task
 
 
 def replay(events: Iterable[Event], reply: OrchestratorReply) -> ReplayOutcome:
