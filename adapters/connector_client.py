@@ -1,15 +1,25 @@
 """The Connector port: the Bot Connector REST API on one pooled aiohttp session."""
 
 import json
+import logging
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 from urllib.parse import quote
 
 import aiohttp
+from yarl import URL
 
 from adapters.service_hosts import ServiceHosts
-from agent.ports import ChannelBusy, ChannelRefused, ConversationGone, DeliveryAmbiguous
+from agent.ports import (
+    ChannelBusy,
+    ChannelRefused,
+    ConversationGone,
+    ConversationNotFound,
+    DeliveryAmbiguous,
+)
+
+log = logging.getLogger(__name__)
 
 # Long enough for a slow channel, short enough for a turn that must be answered within 15 s.
 SEND_TIMEOUT = aiohttp.ClientTimeout(total=8, connect=4)
@@ -22,7 +32,6 @@ GONE_CODES = frozenset(
         "BotDisabledByAdmin",
         "BotNotInConversationRoster",
         "ConversationBlockedByUser",
-        "ConversationNotFound",
         "ForbiddenOperationException",
         "MessageWritesBlocked",
     }
@@ -34,6 +43,9 @@ class Credentials(Protocol):
 
     async def token(self) -> str | None:
         """A bearer token for the Bot Connector, or None where turns and sends are unsigned."""
+
+    async def forget(self) -> None:
+        """The token was not taken: fetch a fresh one when asked again."""
 
 
 class BotConnectorClient:
@@ -81,6 +93,18 @@ class BotConnectorClient:
 
     async def _call(self, method: str, url: str, body: dict[str, Any] | None) -> dict[str, Any]:
         checked_url = self._hosts.checked(url)
+        try:
+            return await self._request(method, checked_url, body)
+        except _NotAuthenticated:
+            # The token may have been withdrawn: a fresh one, once.
+            await self._credentials.forget()
+        try:
+            return await self._request(method, checked_url, body)
+        except _NotAuthenticated as error:
+            log.error("The channel does not take a fresh token of ours: %s", error)
+            raise ChannelRefused(str(error)) from None
+
+    async def _request(self, method: str, url: URL, body: dict[str, Any] | None) -> dict[str, Any]:
         headers = {"Accept": "application/json"}
         token = await self._credentials.token()
         if token:
@@ -89,7 +113,7 @@ class BotConnectorClient:
             self._session = aiohttp.ClientSession(timeout=SEND_TIMEOUT)
         try:
             async with self._session.request(
-                method, checked_url, json=body, headers=headers, allow_redirects=False
+                method, url, json=body, headers=headers, allow_redirects=False
             ) as response:
                 answer = await response.read()
                 if response.status >= 300:
@@ -102,6 +126,10 @@ class BotConnectorClient:
         return _json_object(answer)
 
 
+class _NotAuthenticated(Exception):
+    """The channel answered 401."""
+
+
 def _conversation_url(service_url: str, conversation_id: str) -> str:
     return f"{service_url.rstrip('/')}/v3/conversations/{quote(conversation_id, safe='')}"
 
@@ -110,6 +138,10 @@ def _error_of(response: aiohttp.ClientResponse, answer: bytes) -> Exception:
     """What an answer other than success means for the caller."""
     code = _error_code(answer)
     said = f"the channel answered {response.status} {code}".strip()
+    if response.status == 401:
+        return _NotAuthenticated(said)
+    if response.status == 404 and code == "ConversationNotFound":
+        return ConversationNotFound(said)
     if response.status in (403, 404) and code in GONE_CODES:
         return ConversationGone(said)
     if response.status in (412, 429):

@@ -46,6 +46,12 @@ class MsalCredentials:
         token: str = answer["access_token"]
         return token
 
+    async def forget(self) -> None:
+        """The channel did not take our token: the next one is to be a fresh one."""
+        async with self._one_at_a_time:
+            if self._app is not None:
+                await asyncio.to_thread(self._app.remove_tokens_for_client)
+
     def _acquire(self) -> dict[str, Any]:
         if self._app is None:
             self._app = msal.ConfidentialClientApplication(
@@ -64,3 +70,6 @@ class NoCredentials:
 
     async def token(self) -> str | None:
         return None
+
+    async def forget(self) -> None:
+        return

@@ -25,7 +25,7 @@ async def conversation_for(
     if isinstance(to, ToUser):
         conversation = await conversations.find_personal(to.tenant_id, to.aad_object_id, route=options.route)
         if conversation is None:
-            conversation = await _create_conversation(
+            conversation = await create_conversation(
                 to, conversations=conversations, connector=connector, options=options
             )
     else:
@@ -37,14 +37,23 @@ async def conversation_for(
     return conversation
 
 
-async def _create_conversation(
-    to: ToUser, *, conversations: ConversationStore, connector: Connector, options: DeliveryOptions
+async def create_conversation(
+    to: ToUser,
+    *,
+    conversations: ConversationStore,
+    connector: Connector,
+    options: DeliveryOptions,
+    instead_of: Conversation | None = None,
 ) -> Conversation:
-    """Create the user's conversation on the route that is set, once, and remember it."""
-    other = await conversations.find_personal(
+    """Create the user's conversation on the route that is set, and remember it.
+
+    It is created where ``instead_of`` was, or the user's conversation on the other route is.
+    Raises what ``Connector.create_conversation`` raises.
+    """
+    near = instead_of or await conversations.find_personal(
         to.tenant_id, to.aad_object_id, route="teams" if options.route == "copilot" else "copilot"
     )
-    service_url = other.service_url if other else options.service_url
+    service_url = near.service_url if near else options.service_url
     conversation_id = await connector.create_conversation(
         conversation_parameters(to, options=options), service_url=service_url
     )

@@ -3,10 +3,11 @@
 import asyncio
 import hashlib
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 
-from agent.addressing import ConversationUnknown, conversation_for
+from agent.addressing import ConversationUnknown, conversation_for, create_conversation
 from agent.conversation import Conversation
 from agent.delivery_record import ENDED, DeliveryRecord, DeliveryState
 from agent.ports import (
@@ -16,6 +17,7 @@ from agent.ports import (
     Clock,
     Connector,
     ConversationGone,
+    ConversationNotFound,
     ConversationStore,
     DeliveryAmbiguous,
     DeliveryLedger,
@@ -25,6 +27,7 @@ from agent.ports import (
 )
 from agent.proactive_message import (
     ProactiveMessage,
+    ToUser,
     UnusableMessage,
     parse_proactive_message,
 )
@@ -65,10 +68,9 @@ async def deliver(
         return await _note(record, "expired", ledger=ledger, clock=clock)
     try:
         async with asyncio.timeout(SEND_LASTS.total_seconds()):
-            conversation = await conversation_for(
-                message.to, conversations=conversations, connector=connector, options=options
+            activity_id = await _send(
+                message, conversations=conversations, connector=connector, options=options, clock=clock
             )
-            activity_id = await _send(message, conversation, conversations, connector=connector, clock=clock)
     except ConversationGone as error:
         return await _note(record, "gone", ledger=ledger, clock=clock, reason=reason_of(error))
     except ChannelRefused as error:
@@ -207,18 +209,37 @@ async def _fail(
 
 async def _send(
     message: ProactiveMessage,
-    conversation: Conversation,
-    conversations: ConversationStore,
     *,
+    conversations: ConversationStore,
     connector: Connector,
+    options: DeliveryOptions,
     clock: Clock,
 ) -> str | None:
+    """Send the message to its conversation; a user's that the channel has lost is created anew, once."""
+    to, outgoing = message.to, message.answer.to_activity()
+    conversation = await conversation_for(
+        to, conversations=conversations, connector=connector, options=options
+    )
     try:
-        return await connector.send(
-            message.answer.to_activity(),
-            service_url=conversation.service_url,
-            conversation_id=conversation.conversation_id,
-        )
+        try:
+            return await _post(outgoing, conversation, connector=connector)
+        except ConversationNotFound:
+            if not isinstance(to, ToUser):
+                raise
+            conversation = await create_conversation(
+                to,
+                conversations=conversations,
+                connector=connector,
+                options=options,
+                instead_of=conversation,
+            )
+            return await _post(outgoing, conversation, connector=connector)
     except ConversationGone:
         await conversations.mark_gone(conversation.channel_id, conversation.conversation_id, at=clock.now())
         raise
+
+
+async def _post(outgoing: dict[str, Any], conversation: Conversation, *, connector: Connector) -> str | None:
+    return await connector.send(
+        outgoing, service_url=conversation.service_url, conversation_id=conversation.conversation_id
+    )

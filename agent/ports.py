@@ -19,6 +19,10 @@ class ConversationGone(ChannelError):
     """The agent was blocked, removed, or the conversation ended: forget it until it is heard again."""
 
 
+class ConversationNotFound(ConversationGone):
+    """The channel has no such conversation (any more): a user's may be created anew, once."""
+
+
 class ChannelBusy(ChannelError):
     """The channel asks to wait: try again after ``retry_after``."""
 

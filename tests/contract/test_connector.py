@@ -19,6 +19,7 @@ from agent.ports import (
     ChannelRefused,
     Connector,
     ConversationGone,
+    ConversationNotFound,
     DeliveryAmbiguous,
 )
 from tests.contract.connector_server import ConnectorServer, connector_server
@@ -28,8 +29,14 @@ CHAT = "a:chat/with?odd#signs"
 
 
 class OneToken:
+    def __init__(self) -> None:
+        self.forgotten = 0
+
     async def token(self) -> str | None:
-        return "the-token"
+        return "a-fresh-token" if self.forgotten else "the-token"
+
+    async def forget(self) -> None:
+        self.forgotten += 1
 
 
 @pytest.fixture
@@ -104,6 +111,25 @@ async def test_without_credentials_no_token_is_sent(server: ConnectorServer) -> 
     assert server.calls[0][2] is None
 
 
+async def test_a_token_that_is_not_taken_is_fetched_anew_once(
+    client: BotConnectorClient, server: ConnectorServer
+) -> None:
+    server.answers.append(error(401, "Unauthorized"))
+    assert await client.send(HELLO, service_url=server.url, conversation_id=CHAT)
+    assert [call[2] for call in server.calls] == ["Bearer the-token", "Bearer a-fresh-token"]
+
+
+async def test_a_fresh_token_that_is_not_taken_either_is_a_refusal_and_an_alert(
+    client: BotConnectorClient, server: ConnectorServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.answers.extend([error(401, "BotNotRegistered"), error(401, "BotNotRegistered")])
+    with pytest.raises(ChannelRefused, match="401 BotNotRegistered"):
+        await client.send(HELLO, service_url=server.url, conversation_id=CHAT)
+    assert len(server.calls) == 2
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "token" not in caplog.text.replace("a fresh token of ours", "")
+
+
 async def test_an_empty_202_is_a_success_without_an_id(
     client: BotConnectorClient, server: ConnectorServer
 ) -> None:
@@ -128,11 +154,10 @@ NUMBERED = json.dumps({"errorCode": 209, "message": "blocked"})
         (error(403, "ConversationBlockedByUser"), ConversationGone),
         (error(403, "Forbidden", NESTED), ConversationGone),
         (error(403, "Forbidden", NUMBERED), ConversationGone),
-        (error(404, "ConversationNotFound"), ConversationGone),
+        (error(404, "ConversationNotFound"), ConversationNotFound),
         (error(403, "NotEnoughPermissions"), ChannelRefused),
         (error(404, "ActivityNotFoundInConversation"), ChannelRefused),
         (error(400, "BadSyntax"), ChannelRefused),
-        (error(401, "Unauthorized"), ChannelRefused),
         (error(413, "MessageSizeTooBig"), ChannelRefused),
         (error(412, "PreconditionFailed"), ChannelBusy),
         (error(429, "TooManyRequests"), ChannelBusy),

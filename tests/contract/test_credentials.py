@@ -96,3 +96,15 @@ async def test_an_entra_that_cannot_be_reached_is_to_be_asked_again() -> None:
 
     with pytest.raises(ChannelBusy):
         await credentials(Unreachable(Answer({}))).token()
+
+
+async def test_a_token_that_was_not_taken_is_not_given_again() -> None:
+    entra = Entra(Answer({"access_token": "t-1", "expires_in": 3600, "token_type": "Bearer"}))
+    source = credentials(entra)
+    await source.forget()
+    await source.token()
+    await source.token()
+    assert len(entra.asked) == 1
+    await source.forget()
+    await source.token()
+    assert len(entra.asked) == 2

@@ -20,7 +20,14 @@ from agent.delivery import (
     unusable_id,
 )
 from agent.delivery_record import DeliveryRecord
-from agent.ports import ChannelBusy, ChannelRefused, ConversationGone, DeliveryAmbiguous, TokenRefused
+from agent.ports import (
+    ChannelBusy,
+    ChannelRefused,
+    ConversationGone,
+    ConversationNotFound,
+    DeliveryAmbiguous,
+    TokenRefused,
+)
 from agent.proactive_message import (
     ProactiveMessage,
     ToConversation,
@@ -129,6 +136,42 @@ async def test_on_the_copilot_route_the_thread_of_its_own_is_used_though_a_teams
     created, *sent = services.connector.calls
     assert created.service_url == "https://smba.example/amer/"
     assert [call.conversation_id for call in sent] == ["a:created-1", "a:created-1"]
+
+
+async def test_a_users_conversation_that_the_channel_has_lost_is_created_anew_once() -> None:
+    services = InMemoryServices()
+    await services.conversations.heard(chat(), at=services.clock.now())
+    services.connector.errors.append(ConversationNotFound("the channel answered 404"))
+    assert (await send(services, message())).state == "sent"
+    created, sent = services.connector.calls
+    assert (created.method, created.service_url) == ("create_conversation", "https://smba.example/amer/")
+    assert sent.conversation_id == "a:created-1"
+    await send(services, message(delivery_id="d-2"))
+    assert services.connector.calls[-1].conversation_id == "a:created-1"
+
+
+async def test_a_conversation_that_is_lost_twice_is_gone() -> None:
+    services = InMemoryServices()
+    await send(services, message())
+    lost = ConversationNotFound("the channel answered 404")
+    create = services.connector.create_conversation
+
+    async def create_and_lose(parameters: dict[str, Any], *, service_url: str) -> str:
+        created = await create(parameters, service_url=service_url)
+        services.connector.errors.append(lost)
+        return created
+
+    services.connector.errors.append(lost)
+    services.connector.create_conversation = create_and_lose  # type: ignore[method-assign]
+    assert (await send(services, message(delivery_id="d-2"))).state == "gone"
+
+
+async def test_a_known_conversation_that_the_channel_has_lost_is_gone() -> None:
+    services = InMemoryServices()
+    await services.conversations.heard(chat(), at=services.clock.now())
+    services.connector.errors.append(ConversationNotFound("the channel answered 404"))
+    assert (await send(services, message(to=CHAT))).state == "gone"
+    assert services.connector.calls == []
 
 
 async def test_a_card_is_attached() -> None:
