@@ -39,7 +39,8 @@ SEND_HOLDS = timedelta(seconds=20)
 RESENDS = 1
 # A busy channel is waited for by putting the message back: at least as long as it says, and ever longer.
 SHORTEST_WAIT = timedelta(seconds=5)
-LONGEST_WAIT = timedelta(hours=1)
+LONGEST_WAIT = timedelta(hours=1)  # unless the channel asks for more
+LONGEST_DELAY = timedelta(days=7)  # of a queue message (Azure Queue Storage, "Put Message")
 MOST_WAITS = 20
 
 
@@ -109,8 +110,9 @@ async def deliver_or_put_back(
         if message.waits >= MOST_WAITS:
             raise
         waiting = msgspec.structs.replace(message, waits=message.waits + 1)
-        delay = max(SHORTEST_WAIT * 2**message.waits, busy.retry_after)
-        await queue.put(msgspec.json.encode(waiting), delay=min(delay, LONGEST_WAIT))
+        longer_each_time = min(SHORTEST_WAIT * 2**message.waits, LONGEST_WAIT)
+        delay = min(max(longer_each_time, busy.retry_after), LONGEST_DELAY)
+        await queue.put(msgspec.json.encode(waiting), delay=delay)
         record = await services.ledger.read(message.delivery_id)
         assert record is not None, "deliver() wrote it"
         return await _note(

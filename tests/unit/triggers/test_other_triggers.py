@@ -59,15 +59,15 @@ async def test_a_busy_channel_puts_the_message_back_for_as_long_as_it_says_and_e
 ) -> None:
     body = json.dumps(GOOD).encode()
     delays = []
-    for _ in range(5):
-        services.connector.errors.append(ChannelBusy("429", retry_after=timedelta(seconds=30)))
+    for asked in (30, 30, 30, 30, 7200):
+        services.connector.errors.append(ChannelBusy("429", retry_after=timedelta(seconds=asked)))
         await DELIVER(queued=func.QueueMessage(body=body))
         body, delay = services.proactive_queue.messages.pop()
         delays.append(delay.total_seconds())
         record = await services.ledger.read("d-1")
         assert record is not None
         assert (record.state, record.reason) == ("waiting", "ChannelBusy: 429")
-    assert delays == [30, 30, 30, 40, 80]
+    assert delays == [30, 30, 30, 40, 7200]
     await DELIVER(queued=func.QueueMessage(body=body))
     assert services.connector.texts == ["hi"]
     assert services.proactive_queue.messages == []
