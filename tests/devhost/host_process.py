@@ -42,9 +42,10 @@ class Answer:
 
 
 def free_port() -> int:
-    """A port below the ephemeral range, so that no outgoing connection takes it before it is bound."""
+    """A port that nobody takes before it is bound: below those from which the kernel serves outgoing
+    connections, and below those from which the local stack draws its own (local/ports.py)."""
     while True:
-        port = random.randrange(20_000, 32_768)  # noqa: S311 (no secret)
+        port = random.randrange(12_000, 20_000)  # noqa: S311 (no secret)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
