@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 LONGEST_ORDER_SECONDS = 30 * 24 * 3600
+# Teams takes about 100 KB (Teams documentation, "Format your bot messages", section "Message size").
+SMALLEST_ACTIVITY, LARGEST_ACTIVITY = 4_000, 100_000  # bytes in UTF-16
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -25,13 +27,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     app_id: str = msgspec.field(name="MicrosoftAppId", default="")
     app_password: str = msgspec.field(name="MicrosoftAppPassword", default="")
     app_tenant_id: str = msgspec.field(name="MicrosoftAppTenantId", default="")
-    app_type: Literal["MultiTenant", "SingleTenant"] = msgspec.field(
+    app_type: Literal["MultiTenant", "SingleTenant", "UserAssignedMSI"] = msgspec.field(
         name="MicrosoftAppType", default="SingleTenant"
     )
+    app_certificate: str = msgspec.field(name="MicrosoftAppCertificate", default="")
+    app_federated_client_id: str = msgspec.field(name="MicrosoftAppFederatedClientId", default="")
     open_id_metadata_url: str = msgspec.field(name="BotOpenIdMetadata", default="")
 
     environment: str = msgspec.field(name="AZURE_FUNCTIONS_ENVIRONMENT", default="Production")
+    cloud: Literal["Public", "GCC", "GCCHigh", "DoD", "China"] = msgspec.field(
+        name="ChannelCloud", default="Public"
+    )
     channel_auth: Literal["on", "off"] = msgspec.field(name="ChannelAuth", default="on")
+    emulator_tokens: Literal["on", "off"] = msgspec.field(name="EmulatorTokens", default="off")
+    allowed_tenants: str = msgspec.field(name="AllowedTenants", default="")
 
     storage_connection: str = msgspec.field(name="AzureWebJobsStorage", default="")
     proactive_messages_queue: str = msgspec.field(name="ProactiveMessagesQueue", default="proactive-messages")
@@ -40,6 +49,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         name="ProactiveServiceUrl", default="https://smba.trafficmanager.net/teams/"
     )
     allowed_service_hosts: str = msgspec.field(name="AllowedServiceHosts", default="")
+    tenant_requests_per_second: int = msgspec.field(name="TenantRequestsPerSecond", default=30)
+    conversation_send_limits: str = msgspec.field(
+        name="ConversationSendLimits", default="7/1, 8/2, 60/30, 1800/3600"
+    )
+    max_activity_bytes: int = msgspec.field(name="MaxActivityBytes", default=80_000)
+    ambiguous_sends: Literal["", "resend", "hold"] = msgspec.field(name="AmbiguousSends", default="")
     digest_schedule: str = msgspec.field(name="DigestSchedule", default="0 0 8 * * *")
     retention_days: int = msgspec.field(name="RetentionDays", default=7)
 
@@ -93,6 +108,10 @@ def _check(settings: Settings) -> None:
     if settings.app_id and settings.app_type == "SingleTenant" and not settings.app_tenant_id:
         raise SettingsError(
             "The app setting MicrosoftAppTenantId is missing: MicrosoftAppType is SingleTenant"
+        )
+    if not SMALLEST_ACTIVITY <= settings.max_activity_bytes <= LARGEST_ACTIVITY:
+        raise SettingsError(
+            f"The app setting MaxActivityBytes must be from {SMALLEST_ACTIVITY} to {LARGEST_ACTIVITY}"
         )
     if settings.retention_days < 1:
         raise SettingsError("The app setting RetentionDays must be 1 or more")
