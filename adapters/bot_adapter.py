@@ -5,6 +5,7 @@ from typing import Any
 from botbuilder.core import ActivityHandler, BotAdapter, TurnContext
 from botbuilder.schema import Activity, ActivityTypes, ConversationReference, ResourceResponse
 
+from agent.conversation import Place
 from agent.incoming import BadTurn
 from agent.ports import Connector
 from agent.turn_claim import TurnResponse
@@ -43,29 +44,25 @@ class ConnectorBotAdapter(BotAdapter):
             return ResourceResponse()
         if outgoing.type == ActivityTypes.trace:  # meant for the Bot Framework Emulator alone
             return ResourceResponse()
-        sent_id = await self._connector.send(
-            outgoing.serialize(),
-            service_url=outgoing.service_url,
-            conversation_id=outgoing.conversation.id,
-            reply_to_id=outgoing.reply_to_id,
+        sent = await self._connector.send(
+            outgoing.serialize(), at=_place_of(outgoing), reply_to_id=outgoing.reply_to_id
         )
-        return ResourceResponse(id=sent_id)
+        return ResourceResponse(id=sent.activity_id)
 
     async def update_activity(self, context: TurnContext, activity: Activity) -> ResourceResponse:
-        await self._connector.update(
-            activity.serialize(),
-            service_url=activity.service_url,
-            conversation_id=activity.conversation.id,
-            activity_id=activity.id,
-        )
+        await self._connector.update(activity.serialize(), at=_place_of(activity), activity_id=activity.id)
         return ResourceResponse(id=activity.id)
 
     async def delete_activity(self, context: TurnContext, reference: ConversationReference) -> None:
-        await self._connector.delete(
-            service_url=reference.service_url,
-            conversation_id=reference.conversation.id,
-            activity_id=reference.activity_id,
-        )
+        await self._connector.delete(at=_place_of(reference), activity_id=reference.activity_id)
+
+
+def _place_of(spoken: Activity | ConversationReference) -> Place:
+    return Place(
+        service_url=spoken.service_url,
+        conversation_id=spoken.conversation.id,
+        tenant_id=spoken.conversation.tenant_id,
+    )
 
 
 def _to_botbuilder(incoming: dict[str, Any]) -> Activity:

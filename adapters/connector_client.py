@@ -1,41 +1,30 @@
 """The Connector port: the Bot Connector REST API on one pooled aiohttp session."""
 
-import json
 import logging
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import quote
 
 import aiohttp
+import msgspec
 from yarl import URL
 
+from adapters.connector_answers import NotAuthenticated, WrongHost, error_of, json_object, trace_of
 from adapters.service_hosts import ServiceHosts
-from agent.ports import (
-    ChannelBusy,
-    ChannelRefused,
-    ConversationGone,
-    ConversationNotFound,
-    DeliveryAmbiguous,
-)
+from agent.conversation import Place
+from agent.ports import ChannelBusy, ChannelRefused, Created, DeliveryAmbiguous, Sent
 
 log = logging.getLogger(__name__)
 
 # Long enough for a slow channel, short enough for a turn that must be answered within 15 s.
 SEND_TIMEOUT = aiohttp.ClientTimeout(total=8, connect=4)
-DEFAULT_RETRY_AFTER = timedelta(seconds=5)
-
-# Error codes after which nothing gets through until the user is heard again (Teams documentation,
-# "Send proactive messages", section "Status code responses").
-GONE_CODES = frozenset(
-    {
-        "BotDisabledByAdmin",
-        "BotNotInConversationRoster",
-        "ConversationBlockedByUser",
-        "ForbiddenOperationException",
-        "MessageWritesBlocked",
-    }
-)
+KEEP_ALIVE_SECONDS = 60
+MOST_CONNECTIONS = 200  # a Consumption plan instance may have 600 (Azure Functions documentation, limits)
+UNREACHABLE = timedelta(seconds=5)
+MEMBERS_A_PAGE, MOST_PAGES = 500, 200
+MOST_REMEMBERED = 10_000
 
 
 class Credentials(Protocol):
@@ -48,139 +37,158 @@ class Credentials(Protocol):
         """The token was not taken: fetch a fresh one when asked again."""
 
 
-class BotConnectorClient:
-    """Bot Connector REST API v3. One object a process: its connections are shared by all sends."""
+class Request(msgspec.Struct, frozen=True):
+    """One request of the REST API. ``may_repeat``: made twice it does no more than made once."""
 
-    def __init__(self, credentials: Credentials, *, hosts: ServiceHosts) -> None:
+    method: str
+    path: str
+    body: dict[str, Any] | None = None
+    may_repeat: bool = True
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the channel answered to a request that it took."""
+
+    body: dict[str, Any]
+    service_url: str
+    trace: str
+
+
+class BotConnectorClient:
+    """Bot Connector REST API v3. One object a process: its connections are shared by all sends.
+
+    ``other_service_urls``: by host, where a tenant is to be looked for that this host does not serve.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        hosts: ServiceHosts,
+        other_service_urls: Mapping[str, str] | None = None,
+    ) -> None:
         self._credentials = credentials
-        self._hosts = hosts
+        self._base_of = lru_cache(maxsize=MOST_REMEMBERED)(hosts.base_url)
+        self._other_service_urls = other_service_urls or {}
+        self._moved: dict[tuple[str, str], str] = {}
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(
-        self,
-        outgoing: dict[str, Any],
-        *,
-        service_url: str,
-        conversation_id: str,
-        reply_to_id: str | None = None,
-    ) -> str | None:
-        url = f"{_conversation_url(service_url, conversation_id)}/activities"
-        if reply_to_id:
-            url += f"/{quote(reply_to_id, safe='')}"
-        created = await self._call("POST", url, outgoing)
-        return created.get("id") or None
+    async def send(self, outgoing: dict[str, Any], *, at: Place, reply_to_id: str | None = None) -> Sent:
+        request = Request("POST", _activity_path(at, reply_to_id), outgoing, may_repeat=False)
+        answer = await self._call(request, at=at)
+        return Sent(
+            activity_id=answer.body.get("id") or None, service_url=answer.service_url, trace=answer.trace
+        )
 
-    async def update(
-        self, outgoing: dict[str, Any], *, service_url: str, conversation_id: str, activity_id: str
-    ) -> None:
-        url = f"{_conversation_url(service_url, conversation_id)}/activities/{quote(activity_id, safe='')}"
-        await self._call("PUT", url, outgoing)
+    async def update(self, outgoing: dict[str, Any], *, at: Place, activity_id: str) -> Sent:
+        answer = await self._call(Request("PUT", _activity_path(at, activity_id), outgoing), at=at)
+        return Sent(activity_id=activity_id, service_url=answer.service_url, trace=answer.trace)
 
-    async def delete(self, *, service_url: str, conversation_id: str, activity_id: str) -> None:
-        url = f"{_conversation_url(service_url, conversation_id)}/activities/{quote(activity_id, safe='')}"
-        await self._call("DELETE", url, None)
+    async def delete(self, *, at: Place, activity_id: str) -> None:
+        await self._call(Request("DELETE", _activity_path(at, activity_id)), at=at)
 
-    async def create_conversation(self, parameters: dict[str, Any], *, service_url: str) -> str:
-        created = await self._call("POST", f"{service_url.rstrip('/')}/v3/conversations", parameters)
-        conversation_id = created.get("id")
+    async def create_conversation(
+        self, parameters: dict[str, Any], *, service_url: str, tenant_id: str
+    ) -> Created:
+        at = Place(service_url=service_url, conversation_id="", tenant_id=tenant_id)
+        brings_none = "activity" not in parameters
+        request = Request("POST", "v3/conversations", parameters, may_repeat=brings_none)
+        answer = await self._call(request, at=at)
+        conversation_id = answer.body.get("id")
         if not isinstance(conversation_id, str) or not conversation_id:
-            raise ChannelRefused("the channel created a conversation and told no id")
-        return conversation_id
+            raise ChannelRefused("the channel created a conversation and told no id", trace=answer.trace)
+        return Created(
+            conversation_id=conversation_id,
+            service_url=answer.service_url,
+            activity_id=answer.body.get("activityId") or None,
+            trace=answer.trace,
+        )
+
+    async def members(self, *, at: Place) -> list[dict[str, Any]]:
+        path = f"v3/conversations/{_quoted(at.conversation_id)}/pagedmembers?pageSize={MEMBERS_A_PAGE}"
+        found: list[dict[str, Any]] = []
+        more = ""
+        for _ in range(MOST_PAGES):
+            page = (await self._call(Request("GET", path + more), at=at)).body
+            found.extend(page.get("members") or [])
+            if not page.get("continuationToken"):
+                break
+            more = f"&continuationToken={quote(page['continuationToken'], safe='')}"
+        return found
 
     async def close(self) -> None:
         if self._session:
             await self._session.close()
 
-    async def _call(self, method: str, url: str, body: dict[str, Any] | None) -> dict[str, Any]:
-        checked_url = self._hosts.checked(url)
+    async def _call(self, request: Request, *, at: Place) -> Answer:
+        """Request; a host that does not serve the tenant is changed for the other one, and remembered."""
+        who = (at.service_url, at.tenant_id or at.conversation_id)
+        service_url = self._moved.get(who, at.service_url)
         try:
-            return await self._request(method, checked_url, body)
-        except _NotAuthenticated:
-            # The token may have been withdrawn: a fresh one, once.
+            return await self._authenticated(request, service_url)
+        except WrongHost as error:
+            elsewhere = self._other_service_urls.get(URL(service_url).host or "")
+            if elsewhere is None or who in self._moved:
+                raise ChannelRefused(str(error), trace=error.trace) from None
+        try:
+            answer = await self._authenticated(request, elsewhere)
+        except WrongHost as error:
+            raise ChannelRefused(str(error), trace=error.trace) from None
+        if len(self._moved) >= MOST_REMEMBERED:
+            self._moved.clear()
+        self._moved[who] = elsewhere
+        return answer
+
+    async def _authenticated(self, request: Request, service_url: str) -> Answer:
+        """Request; a token that is not taken may have been withdrawn: it is fetched anew, once."""
+        try:
+            return await self._request(request, service_url)
+        except NotAuthenticated:
             await self._credentials.forget()
         try:
-            return await self._request(method, checked_url, body)
-        except _NotAuthenticated as error:
-            log.error("The channel does not take a fresh token of ours: %s", error)
-            raise ChannelRefused(str(error)) from None
+            return await self._request(request, service_url)
+        except NotAuthenticated as error:
+            log.error("The channel does not take a fresh token of ours: %s %s", error, error.trace)
+            raise ChannelRefused(str(error), trace=error.trace) from None
 
-    async def _request(self, method: str, url: URL, body: dict[str, Any] | None) -> dict[str, Any]:
-        headers = {"Accept": "application/json"}
+    async def _request(self, request: Request, service_url: str) -> Answer:
+        url = URL(self._base_of(service_url) + request.path, encoded=True)
+        headers = {"Accept": "application/json", "Content-Type": "application/json; charset=utf-8"}
         token = await self._credentials.token()
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=SEND_TIMEOUT)
+        data = msgspec.json.encode(request.body) if request.body is not None else None
         try:
-            async with self._session.request(
-                method, url, json=body, headers=headers, allow_redirects=False
+            async with self._pool().request(
+                request.method, url, data=data, headers=headers, allow_redirects=False
             ) as response:
-                answer = await response.read()
+                body = await response.read()
                 if response.status >= 300:
-                    raise _error_of(response, answer)
+                    raise error_of(response.status, response.headers, body, may_repeat=request.may_repeat)
+                return Answer(json_object(body), service_url, trace_of(response.headers))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             # Nothing was sent.
-            raise ChannelBusy("the channel cannot be reached", retry_after=DEFAULT_RETRY_AFTER) from error
+            raise ChannelBusy("the channel cannot be reached", retry_after=UNREACHABLE) from error
         except (aiohttp.ClientError, TimeoutError) as error:
+            if request.may_repeat:
+                raise ChannelBusy("no answer from the channel", retry_after=UNREACHABLE) from error
             raise DeliveryAmbiguous("no answer from the channel") from error
-        return _json_object(answer)
+
+    def _pool(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=SEND_TIMEOUT,
+                connector=aiohttp.TCPConnector(limit=MOST_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_SECONDS),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
 
 
-class _NotAuthenticated(Exception):
-    """The channel answered 401."""
+def _activity_path(at: Place, activity_id: str | None) -> str:
+    path = f"v3/conversations/{_quoted(at.conversation_id)}/activities"
+    return f"{path}/{_quoted(activity_id)}" if activity_id else path
 
 
-def _conversation_url(service_url: str, conversation_id: str) -> str:
-    return f"{service_url.rstrip('/')}/v3/conversations/{quote(conversation_id, safe='')}"
-
-
-def _error_of(response: aiohttp.ClientResponse, answer: bytes) -> Exception:
-    """What an answer other than success means for the caller."""
-    code = _error_code(answer)
-    said = f"the channel answered {response.status} {code}".strip()
-    if response.status == 401:
-        return _NotAuthenticated(said)
-    if response.status == 404 and code == "ConversationNotFound":
-        return ConversationNotFound(said)
-    if response.status in (403, 404) and code in GONE_CODES:
-        return ConversationGone(said)
-    if response.status in (412, 429):
-        return ChannelBusy(said, retry_after=_retry_after(response))
-    if response.status >= 500:
-        return DeliveryAmbiguous(said)
-    return ChannelRefused(said)
-
-
-def _error_code(answer: bytes) -> str:
-    """The ``error.code`` of the body; Teams nests the true one as JSON text in ``error.message``."""
-    error = _json_object(answer).get("error")
-    if not isinstance(error, dict):
-        return ""
-    code, message = error.get("code"), error.get("message")
-    if isinstance(message, str) and message.startswith("{"):
-        nested = _json_object(message.encode())
-        code = nested.get("subCode") or nested.get("code") or nested.get("errorCode") or code
-        if code == 209:  # Teams' number for MessageWritesBlocked
-            code = "MessageWritesBlocked"
-    return str(code or "")[:64]
-
-
-def _json_object(text: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _retry_after(response: aiohttp.ClientResponse) -> timedelta:
-    """The header Retry-After (RFC 9110, section 10.2.3): seconds, or a date."""
-    given = response.headers.get("Retry-After", "")
-    try:
-        wait = timedelta(seconds=float(given))
-    except (ValueError, OverflowError):
-        try:
-            wait = parsedate_to_datetime(given) - datetime.now(UTC)
-        except (ValueError, TypeError):
-            return DEFAULT_RETRY_AFTER
-    return max(wait, timedelta(0))
+def _quoted(part: str) -> str:
+    """One part of a path; Teams' ids have ``:`` and ``@``, which may stand there as they are."""
+    return quote(part, safe=":@")

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from adapters.bot_adapter import ConnectorBotAdapter
-from agent.conversation import PERSONAL, Conversation, Route
+from agent.conversation import PERSONAL, Conversation, Place, Route
 from agent.delivery_record import FORGOTTEN, DeliveryRecord
 from agent.order import Order
-from agent.ports import Clock, DeliveryOptions
+from agent.ports import Clock, Created, DeliveryOptions, Sent
 from agent.turn_claim import TurnClaim, TurnResponse
 
 
@@ -31,12 +31,13 @@ class SteppedClock:
         self._now += by
 
 
-class Sent(msgspec.Struct, frozen=True, kw_only=True):
+class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One call that a RecordingConnector took."""
 
     method: str
     service_url: str
     conversation_id: str = ""
+    tenant_id: str | None = None
     reply_to_id: str | None = None
     activity_id: str | None = None
     body: dict[str, Any] | None = None
@@ -46,64 +47,53 @@ class RecordingConnector:
     """Keeps what is sent in ``calls``; raises the errors put into ``errors``, one a call, in their order."""
 
     def __init__(self) -> None:
-        self.calls: list[Sent] = []
+        self.calls: list[Call] = []
         self.errors: list[Exception] = []
+        self.everyone: list[dict[str, Any]] = []
         self._ids = count(1)
 
     @property
     def texts(self) -> list[str]:
         return [str((call.body or {}).get("text", "")) for call in self.calls if call.method == "send"]
 
-    async def send(
-        self,
-        outgoing: dict[str, Any],
-        *,
-        service_url: str,
-        conversation_id: str,
-        reply_to_id: str | None = None,
-    ) -> str | None:
-        self._take(
-            Sent(
-                method="send",
-                service_url=service_url,
-                conversation_id=conversation_id,
-                reply_to_id=reply_to_id,
-                body=outgoing,
-            )
-        )
-        return f"sent-{next(self._ids)}"
+    async def send(self, outgoing: dict[str, Any], *, at: Place, reply_to_id: str | None = None) -> Sent:
+        self._take("send", at, reply_to_id=reply_to_id, body=outgoing)
+        return Sent(activity_id=f"sent-{next(self._ids)}", service_url=at.service_url)
 
-    async def update(
-        self, outgoing: dict[str, Any], *, service_url: str, conversation_id: str, activity_id: str
-    ) -> None:
-        self._take(
-            Sent(
-                method="update",
-                service_url=service_url,
-                conversation_id=conversation_id,
-                activity_id=activity_id,
-                body=outgoing,
-            )
+    async def update(self, outgoing: dict[str, Any], *, at: Place, activity_id: str) -> Sent:
+        self._take("update", at, activity_id=activity_id, body=outgoing)
+        return Sent(activity_id=activity_id, service_url=at.service_url)
+
+    async def delete(self, *, at: Place, activity_id: str) -> None:
+        self._take("delete", at, activity_id=activity_id)
+
+    async def create_conversation(
+        self, parameters: dict[str, Any], *, service_url: str, tenant_id: str
+    ) -> Created:
+        nowhere_yet = Place(service_url=service_url, conversation_id="", tenant_id=tenant_id)
+        self._take("create_conversation", nowhere_yet, body=parameters)
+        return Created(
+            conversation_id=f"a:created-{next(self._ids)}",
+            service_url=service_url,
+            activity_id=f"sent-{next(self._ids)}" if "activity" in parameters else None,
         )
 
-    async def delete(self, *, service_url: str, conversation_id: str, activity_id: str) -> None:
-        self._take(
-            Sent(
-                method="delete",
-                service_url=service_url,
-                conversation_id=conversation_id,
-                activity_id=activity_id,
-            )
-        )
+    async def members(self, *, at: Place) -> list[dict[str, Any]]:
+        self._take("members", at)
+        return self.everyone
 
-    async def create_conversation(self, parameters: dict[str, Any], *, service_url: str) -> str:
-        self._take(Sent(method="create_conversation", service_url=service_url, body=parameters))
-        return f"a:created-{next(self._ids)}"
-
-    def _take(self, call: Sent) -> None:
+    def _take(self, method: str, at: Place, **fields: Any) -> None:
         if self.errors:
             raise self.errors.pop(0)
-        self.calls.append(call)
+        self.calls.append(
+            Call(
+                method=method,
+                service_url=at.service_url,
+                conversation_id=at.conversation_id,
+                tenant_id=at.tenant_id,
+                **fields,
+            )
+        )
 
 
 class OpenDoor:

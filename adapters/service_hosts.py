@@ -43,3 +43,10 @@ class ServiceHosts:
         if is_allowed or (is_loopback and self._with_loopback):
             return parsed
         raise ChannelRefused("the service URL is not one of the channel's hosts; no token is sent there")
+
+    def base_url(self, service_url: str) -> str:
+        """The checked service URL, ready for a path to be put behind it. Raises ChannelRefused."""
+        checked = self.checked(service_url)
+        if checked.raw_query_string or checked.raw_fragment:
+            raise ChannelRefused("the service URL has a query; no token is sent there")
+        return f"{str(checked).rstrip('/')}/"

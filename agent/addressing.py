@@ -54,13 +54,13 @@ async def create_conversation(
         to.tenant_id, to.aad_object_id, route="teams" if options.route == "copilot" else "copilot"
     )
     service_url = near.service_url if near else options.service_url
-    conversation_id = await connector.create_conversation(
-        conversation_parameters(to, options=options), service_url=service_url
+    created = await connector.create_conversation(
+        conversation_parameters(to, options=options), service_url=service_url, tenant_id=to.tenant_id
     )
     conversation = Conversation(
         channel_id="msteams",
-        conversation_id=conversation_id,
-        service_url=service_url,
+        conversation_id=created.conversation_id,
+        service_url=created.service_url,
         conversation_type=PERSONAL,
         tenant_id=to.tenant_id,
         aad_object_id=to.aad_object_id,

@@ -11,6 +11,14 @@ Route = Literal["teams", "copilot"]
 PERSONAL = "personal"  # Teams' conversationType of a one-to-one chat
 
 
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where something is sent: one conversation, at one Bot Connector, in one Entra tenant."""
+
+    service_url: str
+    conversation_id: str
+    tenant_id: str | None = None
+
+
 class Conversation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One conversation as it was last heard, or as it was created by us.
 
@@ -29,6 +37,12 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     locale: str | None = None
     is_from_copilot: bool = False
     gone_at: datetime | None = None
+
+    @property
+    def place(self) -> Place:
+        return Place(
+            service_url=self.service_url, conversation_id=self.conversation_id, tenant_id=self.tenant_id
+        )
 
     @property
     def conversation_key(self) -> str:

@@ -242,6 +242,4 @@ async def _send(
 
 
 async def _post(outgoing: dict[str, Any], conversation: Conversation, *, connector: Connector) -> str | None:
-    return await connector.send(
-        outgoing, service_url=conversation.service_url, conversation_id=conversation.conversation_id
-    )
+    return (await connector.send(outgoing, at=conversation.place)).activity_id

@@ -5,14 +5,21 @@ from typing import Any, Protocol
 
 import msgspec
 
-from agent.conversation import Conversation, Route
+from agent.conversation import Conversation, Place, Route
 from agent.delivery_record import DeliveryRecord
 from agent.order import Order
 from agent.turn_claim import TurnClaim, TurnResponse
 
 
 class ChannelError(Exception):
-    """The channel did not take what we sent. Messages carry status and error code, never user text."""
+    """The channel did not take what we sent. Messages carry status and error code, never user text.
+
+    ``trace``: the channel's own ids of the request, which its support asks for; empty where it told none.
+    """
+
+    def __init__(self, message: str, *, trace: str = "") -> None:
+        super().__init__(message)
+        self.trace = trace
 
 
 class ConversationGone(ChannelError):
@@ -24,15 +31,23 @@ class ConversationNotFound(ConversationGone):
 
 
 class ChannelBusy(ChannelError):
-    """The channel asks to wait: try again after ``retry_after``."""
+    """Nothing was taken, and the channel asks to wait: try again after ``retry_after``."""
 
-    def __init__(self, message: str, *, retry_after: timedelta) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, retry_after: timedelta, trace: str = "") -> None:
+        super().__init__(message, trace=trace)
         self.retry_after = retry_after
 
 
 class ChannelRefused(ChannelError):
     """The channel will never take this: do not send it again."""
+
+
+class MessageTooLarge(ChannelRefused):
+    """It is larger than the channel takes: make it smaller, or split it."""
+
+
+class ActivityNotFound(ChannelRefused):
+    """The activity that was to be changed is not there: send a new one instead."""
 
 
 class TokenRefused(ChannelError):
@@ -55,32 +70,56 @@ class NotAuthorized(Exception):
     """The turn's token does not hold, or the turn may not come in here: answer 403."""
 
 
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """An activity that the channel took. ``activity_id`` is None where the channel tells none.
+
+    ``service_url``: where it was taken, which differs from where it was sent to once the channel said that
+    this is the wrong host. ``trace``: as in ChannelError.
+    """
+
+    activity_id: str | None
+    service_url: str
+    trace: str = ""
+
+
+class Created(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation that was created, or was there; ``activity_id`` of the activity that came with it."""
+
+    conversation_id: str
+    service_url: str
+    activity_id: str | None = None
+    trace: str = ""
+
+
 class Connector(Protocol):
     """The Bot Connector REST API, as far as we use it. Activities are plain JSON objects."""
 
-    async def send(
-        self,
-        outgoing: dict[str, Any],
-        *,
-        service_url: str,
-        conversation_id: str,
-        reply_to_id: str | None = None,
-    ) -> str | None:
-        """Post one activity; the new activity's id, or None where the channel tells none.
+    async def send(self, outgoing: dict[str, Any], *, at: Place, reply_to_id: str | None = None) -> Sent:
+        """Post one activity.
 
-        Raises ConversationGone, ChannelBusy, ChannelRefused, TokenRefused, DeliveryAmbiguous.
+        Raises ConversationGone, ChannelBusy, ChannelRefused, MessageTooLarge, TokenRefused,
+        DeliveryAmbiguous.
         """
 
-    async def update(
-        self, outgoing: dict[str, Any], *, service_url: str, conversation_id: str, activity_id: str
-    ) -> None:
-        """Replace an activity that we sent. Raises as ``send`` does."""
+    async def update(self, outgoing: dict[str, Any], *, at: Place, activity_id: str) -> Sent:
+        """Replace an activity that we sent. It may be repeated, so what is ambiguous is ChannelBusy.
 
-    async def delete(self, *, service_url: str, conversation_id: str, activity_id: str) -> None:
-        """Take back an activity that we sent. Raises as ``send`` does."""
+        Raises as ``send`` does, and ActivityNotFound.
+        """
 
-    async def create_conversation(self, parameters: dict[str, Any], *, service_url: str) -> str:
-        """Create a conversation, or find the one that is there; its id. Raises as ``send`` does."""
+    async def delete(self, *, at: Place, activity_id: str) -> None:
+        """Take back an activity that we sent. Raises as ``update`` does."""
+
+    async def create_conversation(
+        self, parameters: dict[str, Any], *, service_url: str, tenant_id: str
+    ) -> Created:
+        """Create a conversation, or find the one that is there: a user's exists once.
+
+        Raises as ``send`` does; DeliveryAmbiguous only where ``parameters`` bring an activity along.
+        """
+
+    async def members(self, *, at: Place) -> list[dict[str, Any]]:
+        """The members of the conversation, as the channel describes them. Raises as ``send`` does."""
 
 
 class BotRunner(Protocol):

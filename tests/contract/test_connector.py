@@ -14,18 +14,26 @@ from adapters.connector_client import BotConnectorClient
 from adapters.credentials import NoCredentials
 from adapters.in_memory import RecordingConnector
 from adapters.service_hosts import ServiceHosts
+from agent.conversation import Place
 from agent.ports import (
+    ActivityNotFound,
     ChannelBusy,
     ChannelRefused,
     Connector,
     ConversationGone,
     ConversationNotFound,
     DeliveryAmbiguous,
+    MessageTooLarge,
 )
 from tests.contract.connector_server import ConnectorServer, connector_server
 
 HELLO = {"type": "message", "text": "Hello ä"}
 CHAT = "a:chat/with?odd#signs"
+TENANT = "11111111-1111-4111-8111-111111111111"
+
+
+def chat(service_url: str) -> Place:
+    return Place(service_url=service_url, conversation_id=CHAT, tenant_id=TENANT)
 
 
 class OneToken:
@@ -65,22 +73,24 @@ class TestContract:
     async def test_each_activity_that_is_sent_has_an_id_of_its_own(
         self, connector: Connector, server: ConnectorServer
     ) -> None:
-        sent = [await connector.send(HELLO, service_url=server.url, conversation_id=CHAT) for _ in range(2)]
-        assert all(sent)
-        assert sent[0] != sent[1]
+        sent = [await connector.send(HELLO, at=chat(server.url)) for _ in range(2)]
+        first, second = (one.activity_id for one in sent)
+        assert first
+        assert second
+        assert first != second
 
     async def test_a_created_conversation_has_an_id(
         self, connector: Connector, server: ConnectorServer
     ) -> None:
-        assert await connector.create_conversation({"members": []}, service_url=server.url)
+        assert await connector.create_conversation({"members": []}, service_url=server.url, tenant_id=TENANT)
 
     async def test_what_was_sent_is_replaced_and_taken_back(
         self, connector: Connector, server: ConnectorServer
     ) -> None:
-        sent_id = await connector.send(HELLO, service_url=server.url, conversation_id=CHAT)
+        sent_id = (await connector.send(HELLO, at=chat(server.url))).activity_id
         assert sent_id
-        await connector.update(HELLO, service_url=server.url, conversation_id=CHAT, activity_id=sent_id)
-        await connector.delete(service_url=server.url, conversation_id=CHAT, activity_id=sent_id)
+        await connector.update(HELLO, at=chat(server.url), activity_id=sent_id)
+        await connector.delete(at=chat(server.url), activity_id=sent_id)
 
 
 QUOTED = "a:chat%2Fwith%3Fodd%23signs"
@@ -89,11 +99,13 @@ QUOTED = "a:chat%2Fwith%3Fodd%23signs"
 async def test_the_requests_are_those_of_the_bot_connector(
     client: BotConnectorClient, server: ConnectorServer
 ) -> None:
-    await client.send(HELLO, service_url=server.url, conversation_id=CHAT)
-    await client.send(HELLO, service_url=server.url, conversation_id=CHAT, reply_to_id="in/1")
-    await client.update(HELLO, service_url=server.url, conversation_id=CHAT, activity_id="1")
-    await client.delete(service_url=server.url, conversation_id=CHAT, activity_id="1")
-    await client.create_conversation({"members": [{"id": "u"}]}, service_url=server.url.rstrip("/"))
+    await client.send(HELLO, at=chat(server.url))
+    await client.send(HELLO, at=chat(server.url), reply_to_id="in/1")
+    await client.update(HELLO, at=chat(server.url), activity_id="1")
+    await client.delete(at=chat(server.url), activity_id="1")
+    await client.create_conversation(
+        {"members": [{"id": "u"}]}, service_url=server.url.rstrip("/"), tenant_id=TENANT
+    )
     in_chat = f"/teams/v3/conversations/{QUOTED}/activities"
     assert server.calls == [
         ("POST", in_chat, "Bearer the-token", HELLO),
@@ -106,7 +118,7 @@ async def test_the_requests_are_those_of_the_bot_connector(
 
 async def test_without_credentials_no_token_is_sent(server: ConnectorServer) -> None:
     client = BotConnectorClient(NoCredentials(), hosts=ServiceHosts(with_loopback=True))
-    await client.send(HELLO, service_url=server.url, conversation_id=CHAT)
+    await client.send(HELLO, at=chat(server.url))
     await client.close()
     assert server.calls[0][2] is None
 
@@ -115,7 +127,7 @@ async def test_a_token_that_is_not_taken_is_fetched_anew_once(
     client: BotConnectorClient, server: ConnectorServer
 ) -> None:
     server.answers.append(error(401, "Unauthorized"))
-    assert await client.send(HELLO, service_url=server.url, conversation_id=CHAT)
+    assert await client.send(HELLO, at=chat(server.url))
     assert [call[2] for call in server.calls] == ["Bearer the-token", "Bearer a-fresh-token"]
 
 
@@ -124,7 +136,7 @@ async def test_a_fresh_token_that_is_not_taken_either_is_a_refusal_and_an_alert(
 ) -> None:
     server.answers.extend([error(401, "BotNotRegistered"), error(401, "BotNotRegistered")])
     with pytest.raises(ChannelRefused, match="401 BotNotRegistered"):
-        await client.send(HELLO, service_url=server.url, conversation_id=CHAT)
+        await client.send(HELLO, at=chat(server.url))
     assert len(server.calls) == 2
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert "the-token" not in caplog.text
@@ -135,7 +147,7 @@ async def test_an_empty_202_is_a_success_without_an_id(
     client: BotConnectorClient, server: ConnectorServer
 ) -> None:
     server.answers.append(web.Response(status=202))
-    assert await client.send(HELLO, service_url=server.url, conversation_id=CHAT) is None
+    assert (await client.send(HELLO, at=chat(server.url))).activity_id is None
 
 
 def error(status: int, code: Any, message: str = "", **headers: str) -> web.Response:
@@ -157,9 +169,9 @@ NUMBERED = json.dumps({"errorCode": 209, "message": "blocked"})
         (error(403, "Forbidden", NUMBERED), ConversationGone),
         (error(404, "ConversationNotFound"), ConversationNotFound),
         (error(403, "NotEnoughPermissions"), ChannelRefused),
-        (error(404, "ActivityNotFoundInConversation"), ChannelRefused),
+        (error(404, "ActivityNotFoundInConversation"), ActivityNotFound),
         (error(400, "BadSyntax"), ChannelRefused),
-        (error(413, "MessageSizeTooBig"), ChannelRefused),
+        (error(413, "MessageSizeTooBig"), MessageTooLarge),
         (error(412, "PreconditionFailed"), ChannelBusy),
         (error(429, "TooManyRequests"), ChannelBusy),
         (error(500, "ServiceError"), DeliveryAmbiguous),
@@ -174,7 +186,7 @@ async def test_each_error_means_what_the_caller_is_to_do(
 ) -> None:
     server.answers.append(answer)
     with pytest.raises(means, match=str(answer.status)) as caught:
-        await client.send(HELLO, service_url=server.url, conversation_id=CHAT)
+        await client.send(HELLO, at=chat(server.url))
     assert type(caught.value) is means
     assert "Hello" not in str(caught.value)
 
@@ -196,7 +208,7 @@ async def test_a_busy_channel_says_how_long_to_wait(
 ) -> None:
     server.answers.append(error(429, "TooManyRequests", **{"Retry-After": given}))
     with pytest.raises(ChannelBusy) as caught:
-        await client.send(HELLO, service_url=server.url, conversation_id=CHAT)
+        await client.send(HELLO, at=chat(server.url))
     assert caught.value.retry_after == timedelta(seconds=seconds)
 
 
@@ -206,7 +218,7 @@ async def test_a_busy_channel_may_say_when_instead_of_how_long(
     then = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
     server.answers.append(error(429, "TooManyRequests", **{"Retry-After": then}))
     with pytest.raises(ChannelBusy) as caught:
-        await client.send(HELLO, service_url=server.url, conversation_id=CHAT)
+        await client.send(HELLO, at=chat(server.url))
     assert timedelta(seconds=80) < caught.value.retry_after <= timedelta(seconds=90)
 
 
@@ -214,19 +226,19 @@ async def test_a_channel_that_cannot_be_reached_is_busy_for_nothing_was_sent(
     client: BotConnectorClient, unused_tcp_port: int
 ) -> None:
     with pytest.raises(ChannelBusy):
-        await client.send(HELLO, service_url=f"http://127.0.0.1:{unused_tcp_port}/", conversation_id=CHAT)
+        await client.send(HELLO, at=chat(f"http://127.0.0.1:{unused_tcp_port}/"))
 
 
 async def test_what_is_no_url_is_refused(client: BotConnectorClient) -> None:
     with pytest.raises(ChannelRefused):
-        await client.send(HELLO, service_url="http://", conversation_id=CHAT)
+        await client.send(HELLO, at=chat("http://"))
 
 
 async def test_a_connection_that_is_cut_leaves_it_open_what_became_of_the_message(
     client: BotConnectorClient, cutting_port: int
 ) -> None:
     with pytest.raises(DeliveryAmbiguous):
-        await client.send(HELLO, service_url=f"http://127.0.0.1:{cutting_port}/", conversation_id=CHAT)
+        await client.send(HELLO, at=chat(f"http://127.0.0.1:{cutting_port}/"))
 
 
 @pytest.fixture
@@ -247,4 +259,4 @@ async def test_a_creation_that_tells_no_id_is_refused(
 ) -> None:
     server.answers.append(web.json_response({}, status=201))
     with pytest.raises(ChannelRefused, match="no id"):
-        await client.create_conversation({}, service_url=server.url)
+        await client.create_conversation({}, service_url=server.url, tenant_id=TENANT)

@@ -156,8 +156,8 @@ async def test_a_conversation_that_is_lost_twice_is_gone() -> None:
     lost = ConversationNotFound("the channel answered 404")
     create = services.connector.create_conversation
 
-    async def create_and_lose(parameters: dict[str, Any], *, service_url: str) -> str:
-        created = await create(parameters, service_url=service_url)
+    async def create_and_lose(parameters: dict[str, Any], **where: Any) -> Any:
+        created = await create(parameters, **where)
         services.connector.errors.append(lost)
         return created
 

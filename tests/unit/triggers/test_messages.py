@@ -107,7 +107,7 @@ async def test_a_turn_that_takes_too_long_is_503_and_the_next_delivery_goes_on(
 ) -> None:
     send = endpoint.services.connector.send
 
-    async def hang(*_: Any, **__: Any) -> None:
+    async def hang(*_: Any, **__: Any) -> Any:
         await asyncio.Event().wait()
 
     monkeypatch.setattr("agent.turns.TURN_LASTS", timedelta(milliseconds=20))

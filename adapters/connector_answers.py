@@ -1,0 +1,111 @@
+"""What the Bot Connector's answers mean, each as one error of the Connector port.
+
+Teams documentation, "Send proactive messages", section "Status code responses", and "Handle bot rate limits".
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import msgspec
+
+from agent.ports import (
+    ActivityNotFound,
+    ChannelBusy,
+    ChannelError,
+    ChannelRefused,
+    ConversationGone,
+    ConversationNotFound,
+    DeliveryAmbiguous,
+    MessageTooLarge,
+)
+
+DEFAULT_RETRY_AFTER = timedelta(seconds=5)
+TRACES = ("MS-CV", "x-ms-conversation-id", "x-ms-tenant-id")
+LONGEST_CODE = 64
+# After these nothing gets through until the user is heard again.
+GONE_CODES = frozenset(
+    {
+        "BotDisabledByAdmin",
+        "BotNotInConversationRoster",
+        "ConversationBlockedByUser",
+        "ForbiddenOperationException",
+        "MessageWritesBlocked",
+    }
+)
+MESSAGE_WRITES_BLOCKED = 209  # Teams' number for it, in the nested form of the error
+
+
+class NotAuthenticated(ChannelError):
+    """The channel answered 401: it does not take the token."""
+
+
+class WrongHost(ChannelError):
+    """Another host serves this tenant (403 InvalidBotApiHost)."""
+
+
+def error_of(status: int, headers: Mapping[str, str], answer: bytes, *, may_repeat: bool) -> ChannelError:
+    """The error of an answer other than success. ``may_repeat``: made twice the request does no more."""
+    code = error_code(answer)
+    said = f"the channel answered {status} {code}".strip()
+    trace = trace_of(headers)
+    if status in (412, 429) or (status >= 500 and may_repeat):
+        return ChannelBusy(said, retry_after=retry_after(headers), trace=trace)
+    kind: type[ChannelError] = ChannelRefused
+    if status == 401:
+        kind = NotAuthenticated
+    elif status == 403 and code == "InvalidBotApiHost":
+        kind = WrongHost
+    elif status == 404 and code == "ConversationNotFound":
+        kind = ConversationNotFound
+    elif status == 404 and code == "ActivityNotFoundInConversation":
+        kind = ActivityNotFound
+    elif status in (403, 404) and code in GONE_CODES:
+        kind = ConversationGone
+    elif status == 413 or code == "MessageSizeTooBig":
+        kind = MessageTooLarge
+    elif status >= 500 or status == 408:
+        kind = DeliveryAmbiguous
+    return kind(said, trace=trace)
+
+
+def error_code(answer: bytes) -> str:
+    """The ``error.code`` of the body; Teams nests the true one as JSON text in ``error.message``."""
+    error = json_object(answer).get("error")
+    if not isinstance(error, dict):
+        return ""
+    code, message = error.get("code"), error.get("message")
+    if isinstance(message, str) and message.startswith("{"):
+        nested = json_object(message.encode())
+        code = nested.get("subCode") or nested.get("code") or nested.get("errorCode") or code
+        if code == MESSAGE_WRITES_BLOCKED:
+            code = "MessageWritesBlocked"
+    return str(code or "")[:LONGEST_CODE]
+
+
+def json_object(text: bytes) -> dict[str, Any]:
+    """The body as a JSON object; an empty one where it is none, as in a bare 202."""
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def retry_after(headers: Mapping[str, str]) -> timedelta:
+    """The header Retry-After (RFC 9110, section 10.2.3): seconds, or a date."""
+    given = headers.get("Retry-After", "")
+    try:
+        wait = timedelta(seconds=float(given))
+    except (ValueError, OverflowError):
+        try:
+            wait = parsedate_to_datetime(given) - datetime.now(UTC)
+        except (ValueError, TypeError):
+            return DEFAULT_RETRY_AFTER
+    return max(wait, timedelta(0))
+
+
+def trace_of(headers: Mapping[str, str]) -> str:
+    """The channel's own ids of a request, for its support."""
+    return "; ".join(f"{name}={headers[name][:128]}" for name in TRACES if name in headers)
