@@ -140,6 +140,8 @@ class AzureServices:
             route=self._settings.proactive_route,
             service_url=self._settings.proactive_service_url,
             agent_id=f"28:{self._settings.app_id}" if self._settings.app_id else "",
+            max_activity_bytes=self._settings.max_activity_bytes,
+            ambiguous_sends=self._settings.ambiguous_sends or None,
         )
 
     @cached_property

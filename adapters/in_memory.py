@@ -131,10 +131,16 @@ class InMemoryConversationStore:
             return None if heard_at > found.gone_at else found
         return found
 
-    async def mark_gone(self, channel_id: str, conversation_id: str, *, at: datetime) -> None:
-        known = self._conversations.get((channel_id, conversation_id))
+    async def mark_gone(self, conversation: Conversation, *, at: datetime) -> None:
+        self._change(conversation, gone_at=at)
+
+    async def move(self, conversation: Conversation, *, service_url: str) -> None:
+        self._change(conversation, service_url=service_url)
+
+    def _change(self, conversation: Conversation, **fields: Any) -> None:
+        known = self._conversations.get((conversation.channel_id, conversation.conversation_id))
         if known:
-            self._keep(msgspec.structs.replace(known, gone_at=at))
+            self._keep(msgspec.structs.replace(known, **fields))
 
     def _keep(self, conversation: Conversation) -> None:
         self._conversations[conversation.channel_id, conversation.conversation_id] = conversation

@@ -1,6 +1,7 @@
 """The ProactiveQueue port on Azure Queue Storage."""
 
 from datetime import timedelta
+from math import ceil
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue.aio import QueueClient
@@ -18,7 +19,7 @@ class StorageQueue:
         )
 
     async def put(self, body: bytes, *, delay: timedelta) -> None:
-        seconds = round(delay.total_seconds())
+        seconds = ceil(delay.total_seconds())
         try:
             await self._client.send_message(body.decode(), visibility_timeout=seconds)
         except ResourceNotFoundError:  # taken away while we ran

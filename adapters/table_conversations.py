@@ -1,5 +1,6 @@
 """The ConversationStore port on Azure Tables: a row a conversation, and an index from user to it."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -56,15 +57,17 @@ class TableConversationStore:
                 return None
         return found
 
-    async def mark_gone(self, channel_id: str, conversation_id: str, *, at: datetime) -> None:
+    async def mark_gone(self, conversation: Conversation, *, at: datetime) -> None:
+        await self._change(conversation, goneAt=at.isoformat())
+
+    async def move(self, conversation: Conversation, *, service_url: str) -> None:
+        await self._change(conversation, serviceUrl=service_url)
+
+    async def _change(self, conversation: Conversation, **columns: str) -> None:
         table = await self._tables.table(CONVERSATIONS)
-        key = conversation_key(channel_id, conversation_id)
-        try:
-            await table.update_entity(
-                {"PartitionKey": key, "RowKey": ROW, "goneAt": at.isoformat()}, mode=UpdateMode.MERGE
-            )
-        except ResourceNotFoundError:
-            return
+        row = {"PartitionKey": conversation.conversation_key, "RowKey": ROW, **columns}
+        with suppress(ResourceNotFoundError):
+            await table.update_entity(row, mode=UpdateMode.MERGE)
 
     async def _keep(self, conversation: Conversation) -> None:
         table = await self._tables.table(CONVERSATIONS)

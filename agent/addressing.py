@@ -4,7 +4,7 @@ from typing import Any
 
 from agent.conversation import PERSONAL, Conversation
 from agent.ports import Connector, ConversationGone, ConversationStore, DeliveryOptions
-from agent.proactive_message import ToConversation, ToUser
+from agent.proactive_message import ToChannel, ToConversation, ToUser
 
 
 class ConversationUnknown(Exception):
@@ -69,6 +69,24 @@ async def create_conversation(
     )
     await conversations.created(conversation, route=options.route)
     return conversation
+
+
+def channel_thread_parameters(
+    to: ToChannel, outgoing: dict[str, Any], *, options: DeliveryOptions
+) -> dict[str, Any]:
+    """The body of POST /v3/conversations for a new thread in a Teams channel, which begins with an activity.
+
+    Teams documentation, "Send proactive messages", section "Create a conversation" (channel thread).
+    """
+    parameters: dict[str, Any] = {
+        "isGroup": True,
+        "channelData": {"channel": {"id": to.teams_channel_id}, "tenant": {"id": to.tenant_id}},
+        "tenantId": to.tenant_id,
+        "activity": outgoing,
+    }
+    if options.agent_id:
+        parameters["bot"] = {"id": options.agent_id}
+    return parameters
 
 
 def conversation_parameters(to: ToUser, *, options: DeliveryOptions) -> dict[str, Any]:

@@ -117,9 +117,7 @@ class Bot(ActivityHandler):
     async def _leave(self) -> None:
         """The agent was taken out of the conversation; if it is put back it says hello again."""
         conversation = conversation_of(self._incoming)
-        await self._services.conversations.mark_gone(
-            conversation.channel_id, conversation.conversation_id, at=self._services.clock.now()
-        )
+        await self._services.conversations.mark_gone(conversation, at=self._services.clock.now())
         await self._services.turn_claims.forget(self._welcome_key())
 
     def _welcome_key(self) -> str:

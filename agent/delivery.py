@@ -1,15 +1,13 @@
-"""deliver(): one proactive message to its conversation, once; the only proactive way out."""
+"""deliver(): one message that goes out unasked, once; the only way out for what is no reply in a turn."""
 
 import asyncio
-import hashlib
-from datetime import timedelta
-from typing import Any
+import zlib
+from datetime import datetime, timedelta
 
 import msgspec
 
-from agent.addressing import ConversationUnknown, conversation_for, create_conversation
-from agent.conversation import Conversation
-from agent.delivery_record import ENDED, DeliveryRecord, DeliveryState
+from agent.addressing import ConversationUnknown
+from agent.delivery_record import DeliveryRecord, WhenAmbiguous
 from agent.ports import (
     ChannelBusy,
     ChannelError,
@@ -17,142 +15,185 @@ from agent.ports import (
     Clock,
     Connector,
     ConversationGone,
-    ConversationNotFound,
     ConversationStore,
     DeliveryAmbiguous,
     DeliveryLedger,
     DeliveryOptions,
-    ProactiveQueue,
-    Services,
 )
-from agent.proactive_message import (
-    ProactiveMessage,
-    ToUser,
-    UnusableMessage,
-    parse_proactive_message,
-)
+from agent.proactive_message import ProactiveMessage, UnusableMessage
+from agent.reaching import Reached, reach
+from agent.sizing import fitted
 
 # An attempt is ended after SEND_LASTS; so one that says "sending" for longer than SEND_HOLDS has died.
 SEND_LASTS = timedelta(seconds=15)
 SEND_HOLDS = timedelta(seconds=20)
-# A message whose sending had no answer may have arrived: it is sent again this often, and no more.
-RESENDS = 1
-# A busy channel is waited for by putting the message back: at least as long as it says, and ever longer.
-SHORTEST_WAIT = timedelta(seconds=5)
+# With "resend", what may have arrived is sent again this often before it is given up as ambiguous.
+MOST_RESENDS = 5
+# A busy channel is waited for at least as long as it says, and ever longer.
+SHORTEST_WAIT = timedelta(seconds=2)
 LONGEST_WAIT = timedelta(hours=1)  # unless the channel asks for more
-LONGEST_DELAY = timedelta(days=7)  # of a queue message (Azure Queue Storage, "Put Message")
-MOST_WAITS = 20
-
-
-class DeliveryInProgress(Exception):
-    """Another process is sending this very message now: come back later."""
+JITTER = 0.25  # of the wait, so that what was refused together does not come back together
 
 
 async def deliver(
     message: ProactiveMessage,
     *,
+    when_ambiguous: WhenAmbiguous,
     ledger: DeliveryLedger,
     conversations: ConversationStore,
     connector: Connector,
     options: DeliveryOptions,
     clock: Clock,
 ) -> DeliveryRecord:
-    """Send the message unless it was sent; how it ended: sent, gone, expired, or failed for good.
+    """Send the message unless it was sent; its record.
 
-    Raises what is worth another attempt, its reason in the ledger: ConversationUnknown, DeliveryInProgress,
-    ChannelBusy, TokenRefused, and for the first time DeliveryAmbiguous or TimeoutError.
+    The record has ended (sent, gone, expired, ambiguous, failed), or says when to come back
+    (``waits_until``): the channel is busy, another process is sending it, or it is to be sent again.
+    Raises what is worth another attempt, its reason in the ledger: ConversationUnknown, TokenRefused, and
+    whatever nobody foresaw.
     """
-    record = await _claim(message.delivery_id, ledger=ledger, clock=clock)
-    if record.state in ENDED:
-        return record
+    claimed = await _claim(message, when_ambiguous=when_ambiguous, ledger=ledger, clock=clock)
+    if claimed.state != "sending":
+        return claimed
+    attempt = _Attempt(claimed, ledger=ledger, clock=clock)
     if message.is_expired(clock.now()):
-        return await _note(record, "expired", ledger=ledger, clock=clock)
+        return await attempt.note(msgspec.structs.replace(claimed, state="expired"))
     try:
         async with asyncio.timeout(SEND_LASTS.total_seconds()):
-            activity_id = await _send(
-                message, conversations=conversations, connector=connector, options=options, clock=clock
+            reached = await attempt.send(
+                message, conversations=conversations, connector=connector, options=options
             )
-    except ConversationGone as error:
-        return await _note(record, "gone", ledger=ledger, clock=clock, reason=reason_of(error))
-    except ChannelRefused as error:
-        return await _fail(record, message, error, ledger=ledger, clock=clock)
-    except (DeliveryAmbiguous, TimeoutError) as error:
-        record = msgspec.structs.replace(record, ambiguities=record.ambiguities + 1)
-        if record.ambiguities > RESENDS:
-            return await _fail(record, message, error, ledger=ledger, clock=clock)
-        await _note(record, "retrying", ledger=ledger, clock=clock, reason=reason_of(error))
-        raise
     except Exception as error:
-        # Whatever it is, each attempt leaves its reason; what to do about it is the caller's.
-        await _note(record, "retrying", ledger=ledger, clock=clock, reason=reason_of(error))
-        raise
-    return await _note(record, "sent", ledger=ledger, clock=clock, activity_id=activity_id)
-
-
-async def deliver_or_put_back(
-    message: ProactiveMessage, *, queue: ProactiveQueue, services: Services
-) -> DeliveryRecord:
-    """Deliver a message of the queue; while the channel is busy, put it back to be shown later.
-
-    It goes back as a fresh message, so that waiting costs none of its attempts; its waits travel with it,
-    and after MOST_WAITS it is left to the queue's own retries. Raises as ``deliver`` does.
-    """
-    try:
-        return await deliver(
-            message,
-            ledger=services.ledger,
-            conversations=services.conversations,
-            connector=services.connector,
-            options=services.delivery_options,
-            clock=services.clock,
-        )
-    except ChannelBusy as busy:
-        if message.waits >= MOST_WAITS:
+        # Whatever it is, each attempt leaves its reason; what nobody foresaw is the caller's.
+        after = _after(attempt.record, error, message, when_ambiguous=when_ambiguous, now=clock.now())
+        noted = await attempt.note(after)
+        if noted.state == "accepted":
             raise
-        waiting = msgspec.structs.replace(message, waits=message.waits + 1)
-        longer_each_time = min(SHORTEST_WAIT * 2**message.waits, LONGEST_WAIT)
-        delay = min(max(longer_each_time, busy.retry_after), LONGEST_DELAY)
-        await queue.put(msgspec.json.encode(waiting), delay=delay)
-        record = await services.ledger.read(message.delivery_id)
-        assert record is not None, "deliver() wrote it"
-        return await _note(
-            record, "waiting", ledger=services.ledger, clock=services.clock, reason=reason_of(busy)
-        )
+        return noted
+    sent = msgspec.structs.replace(
+        attempt.record,
+        state="sent",
+        reason="",
+        activity_id=reached.activity_id,
+        conversation_id=reached.conversation_id,
+        trace=reached.trace,
+    )
+    return await attempt.note(sent)
 
 
-async def note_unusable(body: bytes, error: UnusableMessage, *, ledger: DeliveryLedger, clock: Clock) -> None:
-    """Leave in the ledger why this queue message could not even be read."""
-    record = await _claim(unusable_id(body), ledger=ledger, clock=clock)
-    if record.state not in ENDED:
-        await _note(record, "retrying", ledger=ledger, clock=clock, reason=reason_of(error))
+class _Attempt:
+    """One attempt at a delivery that is claimed, with its record as it was last written."""
+
+    def __init__(self, record: DeliveryRecord, *, ledger: DeliveryLedger, clock: Clock) -> None:
+        self.record = record
+        self._ledger = ledger
+        self._clock = clock
+
+    async def send(
+        self,
+        message: ProactiveMessage,
+        *,
+        conversations: ConversationStore,
+        connector: Connector,
+        options: DeliveryOptions,
+    ) -> Reached:
+        """Send what is still to be sent of the message. Each part is known to have arrived, or not."""
+        parts = fitted(message.answer.to_activity(), max_bytes=options.max_activity_bytes)
+        reached = None
+        for number, part in enumerate(parts[self.record.parts_sent :], start=self.record.parts_sent):
+            if reached:
+                going_on = msgspec.structs.replace(
+                    self.record, parts_sent=number, conversation_id=reached.conversation_id
+                )
+                await self.note(going_on)
+            reached = await reach(
+                message.to,
+                part,
+                thread=self.record.conversation_id if number else None,
+                conversations=conversations,
+                connector=connector,
+                options=options,
+                clock=self._clock,
+            )
+        assert reached is not None, "a message has one part at least"
+        return reached
+
+    async def note(self, record: DeliveryRecord) -> DeliveryRecord:
+        """Write the record, unless another process has taken the delivery over meanwhile."""
+        record = msgspec.structs.replace(record, updated_at=self._clock.now())
+        self.record = await self._ledger.replace(record) or record
+        return self.record
 
 
-async def close_undelivered(body: bytes, *, ledger: DeliveryLedger, clock: Clock) -> DeliveryRecord:
-    """End the record of a message that came to the poison queue, keeping its body and its last reason."""
-    try:
-        delivery_id = parse_proactive_message(body).delivery_id
-        reason = "came to the poison queue"
-    except UnusableMessage as error:
-        delivery_id, reason = unusable_id(body), reason_of(error)
+async def _claim(
+    message: ProactiveMessage, *, when_ambiguous: WhenAmbiguous, ledger: DeliveryLedger, clock: Clock
+) -> DeliveryRecord:
+    """The record in state ``sending`` for us, or as it ended, or with the time to come back at."""
     now = clock.now()
-    closed = DeliveryRecord(delivery_id=delivery_id, state="failed", updated_at=now, reason=reason, body=body)
-    if inserted := await ledger.insert(closed):
+    first = DeliveryRecord(delivery_id=message.delivery_id, state="sending", updated_at=now, attempts=1)
+    if inserted := await ledger.insert(first):
         return inserted
-    while True:
-        record = await ledger.read(delivery_id)
-        assert record is not None, "records are only dropped once they have ended and aged"
-        if record.state in ENDED:
-            return record
-        closed = msgspec.structs.replace(
-            record, state="failed", updated_at=now, reason=record.reason or reason, body=body
+    record = await ledger.read(message.delivery_id)
+    if record is None:  # dropped just now, for its age
+        return _held_by_another(first, until=now + SHORTEST_WAIT)
+    if record.has_ended or (record.waits_until and now < record.waits_until):
+        return record
+    if record.state == "sending":
+        if now < record.updated_at + SEND_HOLDS:
+            return _held_by_another(record, until=record.updated_at + SEND_HOLDS)
+        died = DeliveryAmbiguous("the process died, or lost its storage, while it sent")
+        record = _after(record, died, message, when_ambiguous=when_ambiguous, now=now)
+    if not record.has_ended:
+        record = msgspec.structs.replace(
+            record, state="sending", busy_until=None, attempts=record.attempts + 1
         )
-        if replaced := await ledger.replace(closed):
-            return replaced
+    mine = await ledger.replace(msgspec.structs.replace(record, updated_at=now))
+    return mine or _held_by_another(record, until=now + SEND_HOLDS)
 
 
-def unusable_id(body: bytes) -> str:
-    """The delivery id of a message that tells none: the same for each attempt at the same body."""
-    return f"unusable-{hashlib.sha256(body).hexdigest()[:32]}"
+def _held_by_another(record: DeliveryRecord, *, until: datetime) -> DeliveryRecord:
+    """What the caller is told; it is not written: the record is another's."""
+    return msgspec.structs.replace(
+        record, state="busy", busy_until=until, reason="another process is sending it"
+    )
+
+
+def _after(
+    record: DeliveryRecord,
+    error: Exception,
+    message: ProactiveMessage,
+    *,
+    when_ambiguous: WhenAmbiguous,
+    now: datetime,
+) -> DeliveryRecord:
+    """The record after an attempt that ended in ``error``."""
+    record = msgspec.structs.replace(record, reason=reason_of(error), trace=getattr(error, "trace", ""))
+    kept = msgspec.structs.replace(record, busy_until=None, body=msgspec.json.encode(message))
+    match error:
+        case ConversationGone():
+            return msgspec.structs.replace(record, state="gone")
+        case ChannelRefused():
+            return msgspec.structs.replace(kept, state="failed")
+        case ChannelBusy():
+            wait = _wait(record, at_least=error.retry_after)
+            return msgspec.structs.replace(record, state="busy", busy_until=now + wait)
+        case DeliveryAmbiguous() | TimeoutError():
+            ambiguities = record.ambiguities + 1
+            if when_ambiguous == "hold" or ambiguities > MOST_RESENDS:
+                return msgspec.structs.replace(kept, state="ambiguous", ambiguities=ambiguities)
+            until = now + _wait(record, at_least=SHORTEST_WAIT)
+            return msgspec.structs.replace(
+                record, state="ambiguous", ambiguities=ambiguities, busy_until=until
+            )
+    return msgspec.structs.replace(record, state="accepted")
+
+
+def _wait(record: DeliveryRecord, *, at_least: timedelta) -> timedelta:
+    """How long to wait after this attempt: longer each time, and never for two messages the same."""
+    longer_each_time = min(SHORTEST_WAIT * 2 ** min(record.attempts - 1, 12), LONGEST_WAIT)
+    spread = zlib.crc32(f"{record.delivery_id}.{record.attempts}".encode()) / 2**32
+    wait: timedelta = max(longer_each_time, at_least) * (1 + JITTER * spread)
+    return wait
 
 
 def reason_of(error: Exception) -> str:
@@ -161,85 +202,3 @@ def reason_of(error: Exception) -> str:
         return type(error).__name__  # the words of others may quote anything
     cause = f" ({type(error.__cause__).__name__})" if error.__cause__ else ""
     return f"{type(error).__name__}: {error}{cause}"[:1000]
-
-
-async def _claim(delivery_id: str, *, ledger: DeliveryLedger, clock: Clock) -> DeliveryRecord:
-    """The record in state ``sending`` for us, or as it ended. Raises DeliveryInProgress."""
-    now = clock.now()
-    first = DeliveryRecord(delivery_id=delivery_id, state="sending", updated_at=now, attempts=1)
-    if inserted := await ledger.insert(first):
-        return inserted
-    record = await ledger.read(delivery_id)
-    if record and record.state in ENDED:
-        return record
-    if record and (record.state != "sending" or now - record.updated_at >= SEND_HOLDS):
-        claimed = msgspec.structs.replace(
-            record, state="sending", updated_at=now, attempts=record.attempts + 1
-        )
-        if mine := await ledger.replace(claimed):
-            return mine
-    raise DeliveryInProgress(f"delivery {delivery_id} is being sent")
-
-
-async def _note(
-    record: DeliveryRecord,
-    state: DeliveryState,
-    *,
-    ledger: DeliveryLedger,
-    clock: Clock,
-    reason: str = "",
-    activity_id: str | None = None,
-) -> DeliveryRecord:
-    noted = msgspec.structs.replace(
-        record, state=state, updated_at=clock.now(), reason=reason, activity_id=activity_id
-    )
-    return await ledger.replace(noted) or noted
-
-
-async def _fail(
-    record: DeliveryRecord,
-    message: ProactiveMessage,
-    error: Exception,
-    *,
-    ledger: DeliveryLedger,
-    clock: Clock,
-) -> DeliveryRecord:
-    """End the delivery as failed; its message stays in the record."""
-    kept = msgspec.structs.replace(record, body=msgspec.json.encode(message))
-    return await _note(kept, "failed", ledger=ledger, clock=clock, reason=reason_of(error))
-
-
-async def _send(
-    message: ProactiveMessage,
-    *,
-    conversations: ConversationStore,
-    connector: Connector,
-    options: DeliveryOptions,
-    clock: Clock,
-) -> str | None:
-    """Send the message to its conversation; a user's that the channel has lost is created anew, once."""
-    to, outgoing = message.to, message.answer.to_activity()
-    conversation = await conversation_for(
-        to, conversations=conversations, connector=connector, options=options
-    )
-    try:
-        try:
-            return await _post(outgoing, conversation, connector=connector)
-        except ConversationNotFound:
-            if not isinstance(to, ToUser):
-                raise
-            conversation = await create_conversation(
-                to,
-                conversations=conversations,
-                connector=connector,
-                options=options,
-                instead_of=conversation,
-            )
-            return await _post(outgoing, conversation, connector=connector)
-    except ConversationGone:
-        await conversations.mark_gone(conversation.channel_id, conversation.conversation_id, at=clock.now())
-        raise
-
-
-async def _post(outgoing: dict[str, Any], conversation: Conversation, *, connector: Connector) -> str | None:
-    return (await connector.send(outgoing, at=conversation.place)).activity_id

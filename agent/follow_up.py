@@ -1,17 +1,13 @@
 """A follow-up: one thing that a job tells its user, later, in the conversation in which it was asked for."""
 
-from typing import Literal
-
 import msgspec
 
 from agent.answer import Answer
-from agent.delivery import DeliveryInProgress, deliver
+from agent.delivery import deliver
 from agent.delivery_record import DeliveryState
 from agent.jobs.definition import Job
-from agent.ports import ChannelBusy, Services
+from agent.ports import Services
 from agent.proactive_message import ProactiveMessage, ToConversation
-
-RETRY_IN_PROGRESS_SECONDS = 10.0
 
 
 class FollowUp(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -25,13 +21,12 @@ class FollowUp(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class FollowUpSent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """How it went. ``busy``: send it again in ``retry_in`` seconds; ``gone``: the user cannot be reached."""
 
-    outcome: DeliveryState | Literal["busy"]
+    outcome: DeliveryState
     retry_in: float = 0.0
 
 
 async def send(follow_up: FollowUp, *, services: Services) -> FollowUpSent:
-    """Deliver the follow-up, once however often this is called. Raises what ``deliver`` raises but what
-    is to be waited for."""
+    """Deliver the follow-up, once however often this is called. Raises what ``deliver`` raises."""
     conversation = follow_up.job.requested_by
     message = ProactiveMessage(
         delivery_id=f"{follow_up.job.job_id}.{follow_up.number}",
@@ -39,17 +34,16 @@ async def send(follow_up: FollowUp, *, services: Services) -> FollowUpSent:
         text=follow_up.answer.text,
         card=follow_up.answer.card,
     )
-    try:
-        record = await deliver(
-            message,
-            ledger=services.ledger,
-            conversations=services.conversations,
-            connector=services.connector,
-            options=services.delivery_options,
-            clock=services.clock,
-        )
-    except ChannelBusy as busy:
-        return FollowUpSent(outcome="busy", retry_in=busy.retry_after.total_seconds())
-    except DeliveryInProgress:
-        return FollowUpSent(outcome="busy", retry_in=RETRY_IN_PROGRESS_SECONDS)
-    return FollowUpSent(outcome=record.state)
+    record = await deliver(
+        message,
+        when_ambiguous=services.delivery_options.ambiguous_sends or "resend",
+        ledger=services.ledger,
+        conversations=services.conversations,
+        connector=services.connector,
+        options=services.delivery_options,
+        clock=services.clock,
+    )
+    if record.waits_until is None:
+        return FollowUpSent(outcome=record.state)
+    retry_in = (record.waits_until - services.clock.now()).total_seconds()
+    return FollowUpSent(outcome="busy", retry_in=max(retry_in, 0.0))

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import msgspec
 
 from agent.conversation import Conversation, Place, Route
-from agent.delivery_record import DeliveryRecord
+from agent.delivery_record import DeliveryRecord, WhenAmbiguous
 from agent.order import Order
 from agent.turn_claim import TurnClaim, TurnResponse
 
@@ -160,8 +160,11 @@ class ConversationStore(Protocol):
         None when there is none, or when it went and the user was heard elsewhere since.
         """
 
-    async def mark_gone(self, channel_id: str, conversation_id: str, *, at: datetime) -> None:
+    async def mark_gone(self, conversation: Conversation, *, at: datetime) -> None:
         """Nothing is to be sent there until it is heard again. Unknown conversations are ignored."""
+
+    async def move(self, conversation: Conversation, *, service_url: str) -> None:
+        """It is reached at another Bot Connector from now on. Unknown conversations are ignored."""
 
 
 class TurnClaims(Protocol):
@@ -244,12 +247,16 @@ class Storage(Protocol):
 class DeliveryOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How users are reached who have no conversation yet.
 
-    ``service_url`` is used when no conversation of the user tells a better one.
+    ``service_url`` is used when no conversation of the user tells a better one. ``max_activity_bytes``: the
+    largest activity the channel takes, in UTF-16. ``ambiguous_sends``: whether what may have arrived is sent
+    again; None where that depends on whether a user waits for it.
     """
 
     route: Route
     service_url: str
     agent_id: str
+    max_activity_bytes: int = 80_000
+    ambiguous_sends: WhenAmbiguous | None = None
 
 
 class Services(Protocol):

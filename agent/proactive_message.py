@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -18,6 +18,7 @@ DeliveryId = Annotated[
     ),
 ]
 NotEmpty = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+LONGEST_WAITING = timedelta(days=3)
 Utc = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
@@ -55,21 +56,40 @@ class ToConversation(
     conversation_id: NotEmpty
 
 
+class ToChannel(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag="channel",
+    tag_field="kind",
+    rename="camel",
+    forbid_unknown_fields=True,
+):
+    """A channel of a team in Teams, in which a new thread begins; the app must be in the team."""
+
+    tenant_id: NotEmpty
+    teams_channel_id: NotEmpty
+
+
 class ProactiveMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """One message that no user asked for just now, and whom it is for.
 
-    ``text`` or ``card`` (an Adaptive Card) or both; after ``expires_at`` it is not delivered any more.
+    ``text`` or ``card`` (an Adaptive Card) or both; after ``expires_at``, or when it has waited for a busy
+    channel for LONGEST_WAITING, it is not delivered any more.
     """
 
     version: Annotated[int, msgspec.Meta(ge=1, le=1)] = 1
     delivery_id: DeliveryId
-    to: ToUser | ToConversation
+    to: ToUser | ToConversation | ToChannel
     text: str = ""
     card: dict[str, Any] | None = None
     expires_at: Utc | None = None
     waits: Annotated[
         int, msgspec.Meta(ge=0, description="How often it was put back for a busy channel; not for senders.")
     ] = 0
+    waiting_since: Annotated[
+        Utc | None, msgspec.Meta(description="When it was first put back; not for senders.")
+    ] = None
 
     def __post_init__(self) -> None:
         if self.delivery_id.endswith("\n"):  # which the pattern's $ lets pass in Python
@@ -82,7 +102,10 @@ class ProactiveMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
         return Answer(self.text, self.card)
 
     def is_expired(self, now: datetime) -> bool:
-        return self.expires_at is not None and self.expires_at <= now.astimezone(UTC)
+        """Whether it is too late to deliver it: by its sender's word, or since it has waited for too long."""
+        ends = [self.expires_at] if self.expires_at else []
+        ends += [self.waiting_since + LONGEST_WAITING] if self.waiting_since else []
+        return any(end <= now.astimezone(UTC) for end in ends)
 
 
 def parse_proactive_message(body: bytes) -> ProactiveMessage:

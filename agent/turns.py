@@ -44,9 +44,7 @@ async def take_turn(
         try:
             response = await answer(claim)
         except ConversationGone:
-            await conversations.mark_gone(
-                conversation.channel_id, conversation.conversation_id, at=clock.now()
-            )
+            await conversations.mark_gone(conversation, at=clock.now())
         await claims.acknowledge(incoming.turn_key, response=response)
     return response
 

@@ -7,8 +7,9 @@ from http import HTTPStatus
 import azure.durable_functions as df
 import azure.functions as func
 
-from agent.delivery import close_undelivered, deliver_or_put_back, note_unusable
+from agent.proactive_delivery import accept, deliver_or_put_back
 from agent.proactive_message import UnusableMessage, parse_proactive_message
+from agent.undelivered import close_undelivered, note_unusable
 from composition import services
 from triggers.problem import problem
 
@@ -17,7 +18,8 @@ log = logging.getLogger(__name__)
 
 QUEUE = "%ProactiveMessagesQueue%"
 STORAGE = "AzureWebJobsStorage"
-MAX_QUEUE_MESSAGE = 64 * 1024  # bytes; Azure Queue Storage, "Put Message"
+# Bytes. Azure Queue Storage takes 64 KiB ("Put Message"); a message that is put back says how long it waits.
+MAX_QUEUE_MESSAGE = 63 * 1024
 
 
 @blueprint.queue_trigger(arg_name="queued", queue_name=QUEUE, connection=STORAGE)
@@ -45,7 +47,10 @@ async def close_undelivered_message(queued: func.QueueMessage) -> None:
 @blueprint.route("notifications", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 @blueprint.queue_output(arg_name="outbox", queue_name=QUEUE, connection=STORAGE)
 async def accept_notification(req: func.HttpRequest, outbox: func.Out[str]) -> func.HttpResponse:
-    """Put a proactive message on the queue: 202 with its delivery id, 400 or 413 with the reason."""
+    """Put a proactive message on the queue, unless its delivery has ended: 202 with delivery id and state.
+
+    400 or 413 with the reason for what is no such message.
+    """
     body = req.get_body()
     if len(body) > MAX_QUEUE_MESSAGE:
         return problem(
@@ -55,6 +60,9 @@ async def accept_notification(req: func.HttpRequest, outbox: func.Out[str]) -> f
         message = parse_proactive_message(body)
     except UnusableMessage as error:
         return problem(HTTPStatus.BAD_REQUEST, str(error))
-    outbox.set(body.decode())
-    accepted = json.dumps({"deliveryId": message.delivery_id})
+    ports = services()
+    record = await accept(message, ledger=ports.ledger, clock=ports.clock)
+    if not record.has_ended:
+        outbox.set(body.decode())
+    accepted = json.dumps({"deliveryId": message.delivery_id, "state": record.state})
     return func.HttpResponse(accepted, status_code=202, mimetype="application/json")

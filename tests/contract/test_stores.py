@@ -100,7 +100,7 @@ class TestConversationStore:
     ) -> None:
         chat = personal()
         await conversations.heard(chat, at=NOON)
-        await conversations.mark_gone(chat.channel_id, chat.conversation_id, at=NOON)
+        await conversations.mark_gone(chat, at=NOON)
         gone = await conversations.find(chat.channel_id, chat.conversation_id)
         assert gone == msgspec.structs.replace(chat, gone_at=NOON)
         await conversations.heard(chat, at=NOON)
@@ -114,19 +114,31 @@ class TestConversationStore:
         thread = msgspec.structs.replace(chat, conversation_id=f"a:{a_name()}")
         await conversations.heard(chat, at=NOON)
         await conversations.created(thread, route="copilot")
-        await conversations.mark_gone(thread.channel_id, thread.conversation_id, at=NOON)
+        await conversations.mark_gone(thread, at=NOON)
         assert chat.tenant_id and chat.aad_object_id
         gone = await conversations.find_personal(chat.tenant_id, chat.aad_object_id, route="copilot")
         assert gone is not None and gone.gone_at == NOON
         await conversations.heard(chat, at=NOON + timedelta(seconds=1))
         assert await conversations.find_personal(chat.tenant_id, chat.aad_object_id, route="copilot") is None
 
-    async def test_marking_an_unknown_conversation_as_gone_does_nothing(
+    async def test_what_happens_to_an_unknown_conversation_is_ignored(
         self, conversations: ConversationStore
     ) -> None:
-        conversation_id = a_name()
-        await conversations.mark_gone("msteams", conversation_id, at=NOON)
-        assert await conversations.find("msteams", conversation_id) is None
+        unknown = personal()
+        await conversations.mark_gone(unknown, at=NOON)
+        await conversations.move(unknown, service_url="https://smba.example/emea/")
+        assert await conversations.find("msteams", unknown.conversation_id) is None
+
+    async def test_a_conversation_that_moved_is_reached_elsewhere_by_every_way(
+        self, conversations: ConversationStore
+    ) -> None:
+        chat = personal()
+        await conversations.heard(chat, at=NOON)
+        await conversations.move(chat, service_url="https://smba.example/emea/")
+        moved = msgspec.structs.replace(chat, service_url="https://smba.example/emea/")
+        assert await conversations.find(chat.channel_id, chat.conversation_id) == moved
+        assert chat.tenant_id and chat.aad_object_id
+        assert await conversations.find_personal(chat.tenant_id, chat.aad_object_id, route="teams") == moved
 
 
 class TestTurnClaims:

@@ -11,30 +11,27 @@ import pytest
 from adapters.in_memory import InMemoryServices
 from agent.addressing import ConversationUnknown
 from agent.conversation import Conversation
-from agent.delivery import (
-    SEND_HOLDS,
-    DeliveryInProgress,
-    close_undelivered,
-    deliver,
-    note_unusable,
-    unusable_id,
-)
-from agent.delivery_record import DeliveryRecord
+from agent.delivery import MOST_RESENDS, SEND_HOLDS, deliver
+from agent.delivery_record import DeliveryRecord, WhenAmbiguous
 from agent.ports import (
     ChannelBusy,
     ChannelRefused,
     ConversationGone,
     ConversationNotFound,
     DeliveryAmbiguous,
+    MessageTooLarge,
+    Sent,
     TokenRefused,
 )
 from agent.proactive_message import (
     ProactiveMessage,
+    ToChannel,
     ToConversation,
     ToUser,
     UnusableMessage,
     parse_proactive_message,
 )
+from agent.undelivered import close_undelivered, note_unusable, unusable_id
 from tests.unit.turns import TENANT, USER
 
 ALEX = ToUser(tenant_id=TENANT, aad_object_id=USER)
@@ -59,9 +56,12 @@ def chat(**fields: Any) -> Conversation:
     )
 
 
-async def send(services: InMemoryServices, what: ProactiveMessage) -> DeliveryRecord:
+async def send(
+    services: InMemoryServices, what: ProactiveMessage, when_ambiguous: WhenAmbiguous = "resend"
+) -> DeliveryRecord:
     return await deliver(
         what,
+        when_ambiguous=when_ambiguous,
         ledger=services.ledger,
         conversations=services.conversations,
         connector=services.connector,
@@ -70,9 +70,15 @@ async def send(services: InMemoryServices, what: ProactiveMessage) -> DeliveryRe
     )
 
 
-async def test_a_message_goes_to_the_conversation_in_which_the_user_was_heard() -> None:
+async def services_that_heard() -> InMemoryServices:
+    """The ports, after a turn in Alex' chat."""
     services = InMemoryServices()
     await services.conversations.heard(chat(), at=services.clock.now())
+    return services
+
+
+async def test_a_message_goes_to_the_conversation_in_which_the_user_was_heard() -> None:
+    services = await services_that_heard()
     record = await send(services, message())
     (call,) = services.connector.calls
     assert (call.method, call.service_url, call.conversation_id) == (
@@ -85,8 +91,7 @@ async def test_a_message_goes_to_the_conversation_in_which_the_user_was_heard() 
 
 
 async def test_an_id_that_was_sent_is_never_sent_again() -> None:
-    services = InMemoryServices()
-    await services.conversations.heard(chat(), at=services.clock.now())
+    services = await services_that_heard()
     for _ in range(3):
         await send(services, message())
     assert len(services.connector.calls) == 1
@@ -139,8 +144,7 @@ async def test_on_the_copilot_route_the_thread_of_its_own_is_used_though_a_teams
 
 
 async def test_a_users_conversation_that_the_channel_has_lost_is_created_anew_once() -> None:
-    services = InMemoryServices()
-    await services.conversations.heard(chat(), at=services.clock.now())
+    services = await services_that_heard()
     services.connector.errors.append(ConversationNotFound("the channel answered 404"))
     assert (await send(services, message())).state == "sent"
     created, sent = services.connector.calls
@@ -167,16 +171,14 @@ async def test_a_conversation_that_is_lost_twice_is_gone() -> None:
 
 
 async def test_a_known_conversation_that_the_channel_has_lost_is_gone() -> None:
-    services = InMemoryServices()
-    await services.conversations.heard(chat(), at=services.clock.now())
+    services = await services_that_heard()
     services.connector.errors.append(ConversationNotFound("the channel answered 404"))
     assert (await send(services, message(to=CHAT))).state == "gone"
     assert services.connector.calls == []
 
 
 async def test_a_card_is_attached() -> None:
-    services = InMemoryServices()
-    await services.conversations.heard(chat(), at=services.clock.now())
+    services = await services_that_heard()
     await send(services, message(text="", card={"type": "AdaptiveCard"}))
     assert services.connector.calls[0].body == {
         "type": "message",
@@ -187,16 +189,14 @@ async def test_a_card_is_attached() -> None:
 
 
 async def test_an_expired_message_is_not_sent() -> None:
-    services = InMemoryServices()
-    await services.conversations.heard(chat(), at=services.clock.now())
+    services = await services_that_heard()
     record = await send(services, message(expires_at=services.clock.now()))
     assert record.state == "expired"
     assert services.connector.calls == []
 
 
 async def test_a_user_who_blocked_the_agent_is_gone_until_heard_again() -> None:
-    services = InMemoryServices()
-    await services.conversations.heard(chat(), at=services.clock.now())
+    services = await services_that_heard()
     services.connector.errors.append(ConversationGone("the channel answered 403 MessageWritesBlocked"))
     assert (await send(services, message())).state == "gone"
     assert (await send(services, message(delivery_id="d-2"))).state == "gone"
@@ -208,53 +208,150 @@ async def test_a_user_who_blocked_the_agent_is_gone_until_heard_again() -> None:
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (ChannelBusy("429", retry_after=timedelta(seconds=1)), "ChannelBusy: 429"),
         (TokenRefused("Entra gave no token"), "TokenRefused: Entra gave no token"),
-        (DeliveryAmbiguous("no answer"), "DeliveryAmbiguous: no answer"),
-        (TimeoutError(), "TimeoutError"),
         (RuntimeError("something that quotes a secret"), "RuntimeError"),
     ],
 )
-async def test_an_attempt_that_fails_leaves_its_reason_and_the_next_one_may_send(
+async def test_an_attempt_that_breaks_leaves_its_reason_and_the_next_one_may_send(
     error: Exception, reason: str
 ) -> None:
-    services = InMemoryServices()
-    await services.conversations.heard(chat(), at=services.clock.now())
+    services = await services_that_heard()
     services.connector.errors.append(error)
     with pytest.raises(type(error)):
         await send(services, message())
     record = await services.ledger.read("d-1")
     assert record is not None
-    assert (record.state, record.reason) == ("retrying", reason)
+    assert (record.state, record.reason) == ("accepted", reason)
     assert (await send(services, message())).attempts == 2
 
 
-async def test_what_the_channel_refuses_has_failed_at_once_and_is_kept() -> None:
-    services = InMemoryServices()
-    await services.conversations.heard(chat(), at=services.clock.now())
-    services.connector.errors.append(ChannelRefused("the channel answered 400 BadSyntax"))
+async def test_a_busy_channel_is_waited_for_at_least_as_long_as_it_says_and_longer_each_time() -> None:
+    services = await services_that_heard()
+    waits = []
+    for _ in range(4):
+        services.connector.errors.append(ChannelBusy("429", retry_after=timedelta(seconds=3)))
+        record = await send(services, message())
+        assert record.state == "busy"
+        assert record.waits_until is not None
+        assert await send(services, message()) == record  # before its time nothing is tried
+        waits.append((record.waits_until - services.clock.now()).total_seconds())
+        services.clock.step(record.waits_until - services.clock.now())
+    assert waits == sorted(waits)
+    assert 3 <= waits[0] <= 3.75
+    assert 16 <= waits[3] <= 20
+    assert (await send(services, message())).state == "sent"
+    assert len(services.connector.texts) == 1
+
+
+async def test_two_messages_that_are_refused_together_do_not_come_back_together() -> None:
+    services = await services_that_heard()
+    records = []
+    for number in range(5):
+        services.connector.errors.append(ChannelBusy("429", retry_after=timedelta(seconds=60)))
+        records.append(await send(services, message(delivery_id=f"d-{number}")))
+    assert len({record.waits_until for record in records}) == 5
+
+
+@pytest.mark.parametrize("refusal", [ChannelRefused, MessageTooLarge])
+async def test_what_the_channel_refuses_has_failed_at_once_and_is_kept(refusal: type[ChannelRefused]) -> None:
+    services = await services_that_heard()
+    services.connector.errors.append(refusal("the channel answered 400 BadSyntax", trace="MS-CV=abc"))
     record = await send(services, message())
-    assert (record.state, record.attempts) == ("failed", 1)
+    assert (record.state, record.attempts, record.trace) == ("failed", 1, "MS-CV=abc")
+    assert record.reason.startswith(refusal.__name__)
     assert parse_proactive_message(record.body) == message()
     assert (await send(services, message())).state == "failed"
     assert services.connector.calls == []
 
 
-async def test_a_message_that_may_have_arrived_is_sent_again_once_and_no_more() -> None:
-    services = InMemoryServices()
-    await services.conversations.heard(chat(), at=services.clock.now())
-    services.connector.errors.extend([DeliveryAmbiguous("no answer"), DeliveryAmbiguous("no answer")])
-    with pytest.raises(DeliveryAmbiguous):
-        await send(services, message())
-    record = await send(services, message())
-    assert (record.state, record.ambiguities, record.attempts) == ("failed", 2, 2)
-    assert (await send(services, message())).state == "failed"
+@pytest.mark.parametrize("error", [DeliveryAmbiguous("no answer"), TimeoutError()])
+async def test_what_may_have_arrived_is_never_sent_again_where_it_is_to_be_held(error: Exception) -> None:
+    services = await services_that_heard()
+    services.connector.errors.append(error)
+    record = await send(services, message(), "hold")
+    assert (record.state, record.ambiguities, record.has_ended) == ("ambiguous", 1, True)
+    assert parse_proactive_message(record.body) == message()
+    services.clock.step(timedelta(days=1))
+    assert await send(services, message(), "hold") == record
     assert services.connector.calls == []
 
 
-async def test_a_record_that_has_ended_is_left_as_it_is_by_the_poison_queue() -> None:
+async def test_what_may_have_arrived_is_sent_again_after_a_wait_where_that_is_asked_for() -> None:
+    services = await services_that_heard()
+    services.connector.errors.append(DeliveryAmbiguous("no answer"))
+    record = await send(services, message())
+    assert (record.state, record.has_ended) == ("ambiguous", False)
+    assert record.waits_until is not None
+    services.clock.step(record.waits_until - services.clock.now())
+    record = await send(services, message())
+    assert (record.state, record.ambiguities, record.attempts, record.reason) == ("sent", 1, 2, "")
+
+
+async def test_what_never_gets_an_answer_is_given_up_as_ambiguous() -> None:
+    services = await services_that_heard()
+    for _ in range(MOST_RESENDS + 1):
+        services.connector.errors.append(DeliveryAmbiguous("no answer"))
+        record = await send(services, message())
+        services.clock.step(timedelta(hours=2))
+    assert (record.state, record.has_ended, record.attempts) == ("ambiguous", True, MOST_RESENDS + 1)
+    assert await send(services, message()) == record
+
+
+async def test_a_message_that_is_too_long_goes_in_parts_and_each_part_once() -> None:
+    services = await services_that_heard()
+    services.delivery_options = msgspec.structs.replace(services.delivery_options, max_activity_bytes=400)
+    long = message(text="\n\n".join(f"Paragraph {number}. " + "x" * 100 for number in range(3)))
+    take, taken = services.connector.send, []
+
+    async def busy_at_the_second(outgoing: dict[str, Any], **where: Any) -> Sent:
+        taken.append(outgoing["text"][:11])
+        if len(taken) == 2:
+            raise ChannelBusy("429", retry_after=timedelta(seconds=1))
+        return await take(outgoing, **where)
+
+    services.connector.send = busy_at_the_second  # type: ignore[method-assign]
+    record = await send(services, long)
+    assert (record.state, record.parts_sent) == ("busy", 1)
+    services.clock.step(timedelta(minutes=1))
+    assert (await send(services, long)).state == "sent"
+    assert taken == ["Paragraph 0", "Paragraph 1", "Paragraph 1", "Paragraph 2"]
+
+
+async def test_a_host_that_the_channel_changed_is_remembered() -> None:
+    services = await services_that_heard()
+    take = services.connector.send
+
+    async def taken_elsewhere(outgoing: dict[str, Any], **where: Any) -> Sent:
+        sent = await take(outgoing, **where)
+        return msgspec.structs.replace(sent, service_url="https://smba.example/gcc/")
+
+    services.connector.send = taken_elsewhere  # type: ignore[method-assign]
+    await send(services, message())
+    services.connector.send = take  # type: ignore[method-assign]
+    await send(services, message(delivery_id="d-2"))
+    assert services.connector.calls[-1].service_url == "https://smba.example/gcc/"
+
+
+async def test_a_thread_is_begun_in_a_channel_and_later_parts_go_into_it() -> None:
     services = InMemoryServices()
-    await services.conversations.heard(chat(), at=services.clock.now())
+    services.delivery_options = msgspec.structs.replace(services.delivery_options, max_activity_bytes=400)
+    general = ToChannel(tenant_id=TENANT, teams_channel_id="19:general@thread.tacv2")
+    record = await send(services, message(to=general, text="a" * 150 + "\n\n" + "b" * 150))
+    begun, second = services.connector.calls
+    assert begun.body == {
+        "isGroup": True,
+        "channelData": {"channel": {"id": "19:general@thread.tacv2"}, "tenant": {"id": TENANT}},
+        "tenantId": TENANT,
+        "activity": {"type": "message", "text": "a" * 150},
+        "bot": {"id": "28:agent"},
+    }
+    assert (begun.service_url, begun.tenant_id) == ("https://smba.example/teams/", TENANT)
+    assert (second.conversation_id, second.tenant_id) == ("a:created-1", TENANT)
+    assert (record.state, record.conversation_id) == ("sent", "a:created-1")
+
+
+async def test_a_record_that_has_ended_is_left_as_it_is_by_the_poison_queue() -> None:
+    services = await services_that_heard()
     sent = await send(services, message())
     body = msgspec.json.encode(message())
     assert await close_undelivered(body, ledger=services.ledger, clock=services.clock) == sent
@@ -282,17 +379,47 @@ async def test_a_conversation_that_was_never_heard_is_a_failed_attempt() -> None
     assert "ConversationUnknown" in record.reason
 
 
-async def test_while_one_process_sends_another_does_not_and_after_the_time_out_it_does() -> None:
-    services = InMemoryServices()
-    await services.conversations.heard(chat(), at=services.clock.now())
+async def being_sent(services: InMemoryServices) -> None:
     now = services.clock.now()
-    await services.ledger.insert(
-        DeliveryRecord(delivery_id="d-1", state="sending", updated_at=now, attempts=1)
-    )
-    with pytest.raises(DeliveryInProgress):
-        await send(services, message())
+    first = DeliveryRecord(delivery_id="d-1", state="sending", updated_at=now, attempts=1)
+    await services.ledger.insert(first)
+
+
+async def test_while_one_process_sends_another_is_told_when_to_come_back() -> None:
+    services = await services_that_heard()
+    await being_sent(services)
+    services.clock.step(SEND_HOLDS / 2)
+    told = await send(services, message())
+    assert (told.state, told.waits_until) == ("busy", services.clock.now() + SEND_HOLDS / 2)
+    record = await services.ledger.read("d-1")
+    assert record is not None
+    assert record.state == "sending"
+
+
+async def test_what_a_process_was_sending_when_it_died_is_ambiguous() -> None:
+    services = await services_that_heard()
+    await being_sent(services)
     services.clock.step(SEND_HOLDS)
-    assert (await send(services, message())).state == "sent"
+    record = await send(services, message(), "hold")
+    assert (record.state, record.has_ended, record.ambiguities) == ("ambiguous", True, 1)
+    assert parse_proactive_message(record.body) == message()
+    assert services.connector.calls == []
+
+
+async def test_what_a_process_was_sending_when_it_died_is_sent_again_where_that_is_asked_for() -> None:
+    services = await services_that_heard()
+    await being_sent(services)
+    services.clock.step(SEND_HOLDS)
+    record = await send(services, message())
+    assert (record.state, record.ambiguities, record.attempts) == ("sent", 1, 2)
+
+
+async def test_what_was_being_sent_when_it_came_to_the_poison_queue_is_ambiguous() -> None:
+    services = await services_that_heard()
+    await being_sent(services)
+    body = msgspec.json.encode(message())
+    closed = await close_undelivered(body, ledger=services.ledger, clock=services.clock)
+    assert (closed.state, closed.has_ended, closed.body) == ("ambiguous", True, body)
 
 
 async def test_a_poisoned_message_closes_its_record_with_the_last_reason_and_keeps_its_body() -> None:
@@ -315,7 +442,7 @@ async def test_a_body_that_cannot_be_read_ends_in_the_ledger_with_its_reason() -
     await note_unusable(body, error, ledger=services.ledger, clock=services.clock)
     noted = await services.ledger.read(unusable_id(body))
     assert noted is not None
-    assert (noted.state, noted.attempts) == ("retrying", 1)
+    assert (noted.state, noted.attempts) == ("accepted", 1)
     closed = await close_undelivered(body, ledger=services.ledger, clock=services.clock)
     assert (closed.state, closed.body, closed.delivery_id) == ("failed", body, unusable_id(body))
     assert "UnusableMessage" in closed.reason

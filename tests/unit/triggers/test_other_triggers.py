@@ -10,10 +10,10 @@ import pytest
 
 from adapters.in_memory import InMemoryServices
 from agent.conversation import Conversation
-from agent.delivery import MOST_WAITS, unusable_id
 from agent.delivery_record import DeliveryRecord
-from agent.ports import ChannelBusy
-from agent.proactive_message import UnusableMessage
+from agent.ports import ChannelBusy, DeliveryAmbiguous
+from agent.proactive_message import LONGEST_WAITING, UnusableMessage
+from agent.undelivered import unusable_id
 from tests.unit.triggers.recording_client import RecordingDurableClient
 from tests.unit.turns import TENANT, USER
 from triggers import daily_digest, housekeeping, messages, proactive_messages
@@ -54,32 +54,55 @@ async def test_a_queue_message_is_delivered(services: InMemoryServices) -> None:
     assert services.connector.texts == ["hi"]
 
 
-async def test_a_busy_channel_puts_the_message_back_for_as_long_as_it_says_and_ever_longer(
+async def test_a_busy_channel_puts_the_message_back_for_as_long_as_it_says_and_counts_its_waits(
     services: InMemoryServices,
 ) -> None:
     body = json.dumps(GOOD).encode()
-    delays = []
-    for asked in (30, 30, 30, 30, 7200):
+    first_put_back = services.clock.now().isoformat().replace("+00:00", "Z")
+    for number, asked in enumerate((30, 30, 7200), start=1):
         services.connector.errors.append(ChannelBusy("429", retry_after=timedelta(seconds=asked)))
         await DELIVER(queued=func.QueueMessage(body=body))
         body, delay = services.proactive_queue.messages.pop()
-        delays.append(delay.total_seconds())
+        assert asked <= delay.total_seconds() <= asked * 1.25
+        assert json.loads(body)["waits"] == number
+        assert json.loads(body)["waitingSince"] == first_put_back
         record = await services.ledger.read("d-1")
         assert record is not None
-        assert (record.state, record.reason) == ("waiting", "ChannelBusy: 429")
-    assert delays == [30, 30, 30, 40, 7200]
+        assert (record.state, record.reason) == ("busy", "ChannelBusy: 429")
+        services.clock.step(delay)
     await DELIVER(queued=func.QueueMessage(body=body))
     assert services.connector.texts == ["hi"]
     assert services.proactive_queue.messages == []
 
 
-async def test_a_channel_that_stays_busy_leaves_the_message_to_the_queues_retries_in_the_end(
+async def test_a_message_that_is_shown_twice_while_it_waits_is_not_sent_early(
     services: InMemoryServices,
 ) -> None:
-    services.connector.errors.append(ChannelBusy("429", retry_after=timedelta(seconds=1)))
-    with pytest.raises(ChannelBusy):
-        await DELIVER(queued=func.QueueMessage(body=json.dumps({**GOOD, "waits": MOST_WAITS}).encode()))
+    services.connector.errors.append(ChannelBusy("429", retry_after=timedelta(seconds=30)))
+    for _ in range(2):
+        await DELIVER(queued=func.QueueMessage(body=json.dumps(GOOD).encode()))
+    assert services.connector.texts == []
+    assert len({delay for _, delay in services.proactive_queue.messages}) == 1
+
+
+async def test_a_message_that_has_waited_for_too_long_expires(services: InMemoryServices) -> None:
+    since = (services.clock.now() - LONGEST_WAITING).isoformat()
+    await DELIVER(queued=func.QueueMessage(body=json.dumps({**GOOD, "waitingSince": since}).encode()))
+    record = await services.ledger.read("d-1")
+    assert record is not None
+    assert record.state == "expired"
+
+
+async def test_a_message_that_may_have_arrived_is_held_unless_the_settings_say_otherwise(
+    services: InMemoryServices,
+) -> None:
+    services.connector.errors.append(DeliveryAmbiguous("no answer"))
+    await DELIVER(queued=func.QueueMessage(body=json.dumps(GOOD).encode()))
     assert services.proactive_queue.messages == []
+    services.delivery_options = msgspec.structs.replace(services.delivery_options, ambiguous_sends="resend")
+    services.connector.errors.append(DeliveryAmbiguous("no answer"))
+    await DELIVER(queued=func.QueueMessage(body=json.dumps({**GOOD, "deliveryId": "d-2"}).encode()))
+    assert len(services.proactive_queue.messages) == 1
 
 
 async def test_a_message_that_expires_while_it_waits_is_not_sent(services: InMemoryServices) -> None:
@@ -103,7 +126,7 @@ async def test_a_message_that_cannot_be_read_leaves_its_reason_at_each_attempt(
             await DELIVER(queued=func.QueueMessage(body=b"no JSON"))
         record = await services.ledger.read(unusable_id(b"no JSON"))
         assert record is not None
-        assert (record.state, record.attempts) == ("retrying", attempt)
+        assert (record.state, record.attempts) == ("accepted", attempt)
     await CLOSE(queued=func.QueueMessage(body=b"no JSON"))
     closed = await services.ledger.read(unusable_id(b"no JSON"))
     assert closed is not None
@@ -113,8 +136,21 @@ async def test_a_message_that_cannot_be_read_leaves_its_reason_at_each_attempt(
 async def test_a_notification_is_put_on_the_queue_as_it_came(services: InMemoryServices) -> None:
     body = json.dumps({**GOOD, "text": "ä"}).encode()
     response, outbox = await accept(body)
-    assert (response.status_code, json.loads(response.get_body())) == (202, {"deliveryId": "d-1"})
+    assert (response.status_code, json.loads(response.get_body())) == (
+        202,
+        {"deliveryId": "d-1", "state": "accepted"},
+    )
     assert outbox.sent.encode() == body
+
+
+async def test_a_notification_whose_delivery_has_ended_is_not_put_on_the_queue_again(
+    services: InMemoryServices,
+) -> None:
+    body = json.dumps(GOOD).encode()
+    await DELIVER(queued=func.QueueMessage(body=body))
+    response, outbox = await accept(body)
+    assert json.loads(response.get_body()) == {"deliveryId": "d-1", "state": "sent"}
+    assert outbox.sent is None
 
 
 @pytest.mark.parametrize(
