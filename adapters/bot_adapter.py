@@ -4,7 +4,9 @@ from typing import Any
 
 from botbuilder.core import ActivityHandler, BotAdapter, TurnContext
 from botbuilder.schema import Activity, ActivityTypes, ConversationReference, ResourceResponse
+from msrest.serialization import Model
 
+from adapters.model_codec import DoesNotFit, read, write
 from agent.conversation import Place
 from agent.incoming import BadTurn
 from agent.ports import Connector
@@ -29,7 +31,7 @@ class ConnectorBotAdapter(BotAdapter):
         if turn_context.activity.type == ActivityTypes.invoke:
             return _invoke_response(turn_context)
         if turn_context.activity.delivery_mode == "expectReplies":
-            replies = [reply.serialize() for reply in turn_context.buffered_reply_activities]
+            replies = [write(reply) for reply in turn_context.buffered_reply_activities]
             return TurnResponse(200, {"activities": replies})
         return None
 
@@ -45,7 +47,7 @@ class ConnectorBotAdapter(BotAdapter):
         if outgoing.type == ActivityTypes.trace:  # meant for the Bot Framework Emulator alone
             return ResourceResponse()
         sent = await self._connector.send(
-            outgoing.serialize(), at=_place_of(outgoing), reply_to_id=outgoing.reply_to_id
+            write(outgoing), at=_place_of(outgoing), reply_to_id=outgoing.reply_to_id
         )
         return ResourceResponse(id=sent.activity_id)
 
@@ -67,10 +69,9 @@ def _place_of(spoken: Activity | ConversationReference) -> Place:
 
 def _to_botbuilder(incoming: dict[str, Any]) -> Activity:
     try:
-        return Activity().deserialize(incoming)
-    except (AttributeError, TypeError, ValueError):  # msrest's own is a ValueError
-        # Nothing of the cause is kept: it quotes what the user said.
-        raise BadTurn("The body is not a channel activity: a property has the wrong type") from None
+        return read(Activity, incoming)
+    except DoesNotFit as misfit:
+        raise BadTurn(f"The body is not a channel activity: {misfit}") from None
 
 
 def _invoke_response(turn_context: TurnContext) -> TurnResponse:
@@ -78,4 +79,4 @@ def _invoke_response(turn_context: TurnContext) -> TurnResponse:
     if sent is None:
         return TurnResponse(501)
     body = sent.value.body
-    return TurnResponse(int(sent.value.status), body.serialize() if hasattr(body, "serialize") else body)
+    return TurnResponse(int(sent.value.status), write(body) if isinstance(body, Model) else body)

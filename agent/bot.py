@@ -4,9 +4,9 @@ import re
 from typing import Any, Protocol
 
 from botbuilder.core import ActivityHandler, InvokeResponse, TurnContext
-from botbuilder.schema import Activity, ChannelAccount
+from botbuilder.schema import Activity, ActivityTypes, Attachment, ChannelAccount
 
-from agent.answer import Answer, card
+from agent.answer import ADAPTIVE_CARD, Answer, card
 from agent.conversation import conversation_of
 from agent.incoming import IncomingActivity, derived_key
 from agent.jobs.catalog import JOBS, job_asked_for
@@ -154,6 +154,9 @@ def execute_data(value: Any) -> Any:
 
 
 def to_botbuilder(answer: Answer) -> Activity:
-    """The answer as botbuilder's Activity."""
-    reply: Activity = Activity().deserialize(answer.to_activity())
+    """The answer as botbuilder's Activity; it says what ``answer.to_activity()`` says as JSON."""
+    reply: Activity = Activity(type=ActivityTypes.message, text=answer.text or None)
+    if answer.card is not None:
+        reply.attachments = [Attachment(content_type=ADAPTIVE_CARD, content=answer.card)]
+        reply.summary = answer.summary or None
     return reply
