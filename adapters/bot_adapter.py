@@ -9,8 +9,10 @@ from msrest.serialization import Model
 from adapters.model_codec import DoesNotFit, read, write
 from agent.conversation import Place
 from agent.incoming import BadTurn
-from agent.ports import Connector
+from agent.ports import Connector, Replies
 from agent.turn_claim import TurnResponse
+
+REPLIES = "afterword.replies"  # the key in a turn's state
 
 
 class ConnectorBotAdapter(BotAdapter):
@@ -24,15 +26,18 @@ class ConnectorBotAdapter(BotAdapter):
         super().__init__()
         self._connector = connector
 
-    async def process(self, incoming: dict[str, Any], bot: ActivityHandler) -> TurnResponse | None:
+    async def process(
+        self, incoming: dict[str, Any], bot: ActivityHandler, *, replies: Replies
+    ) -> TurnResponse | None:
         """Run the turn of this incoming activity. Raises BadTurn, and what bot and connector raise."""
         turn_context = TurnContext(self, _to_botbuilder(incoming))
+        turn_context.turn_state[REPLIES] = replies
         await self.run_pipeline(turn_context, bot.on_turn)
         if turn_context.activity.type == ActivityTypes.invoke:
             return _invoke_response(turn_context)
         if turn_context.activity.delivery_mode == "expectReplies":
-            replies = [write(reply) for reply in turn_context.buffered_reply_activities]
-            return TurnResponse(200, {"activities": replies})
+            buffered = [write(reply) for reply in turn_context.buffered_reply_activities]
+            return TurnResponse(200, {"activities": buffered})
         return None
 
     async def send_activities(
@@ -46,10 +51,10 @@ class ConnectorBotAdapter(BotAdapter):
             return ResourceResponse()
         if outgoing.type == ActivityTypes.trace:  # meant for the Bot Framework Emulator alone
             return ResourceResponse()
-        sent = await self._connector.send(
+        sent_id = await turn_context.turn_state[REPLIES].send(
             write(outgoing), at=_place_of(outgoing), reply_to_id=outgoing.reply_to_id
         )
-        return ResourceResponse(id=sent.activity_id)
+        return ResourceResponse(id=sent_id)
 
     async def update_activity(self, context: TurnContext, activity: Activity) -> ResourceResponse:
         await self._connector.update(activity.serialize(), at=_place_of(activity), activity_id=activity.id)

@@ -172,19 +172,16 @@ class InMemoryTurnClaims:
         known = self._claims.get(claim.turn_key)
         if known is None or known.version != claim.version:
             return False
-        self._write(msgspec.structs.replace(known, claimed_at=at))
+        self._write(msgspec.structs.replace(known, state="claimed", claimed_at=at))
         return True
 
-    async def mark_started(self, turn_key: str) -> None:
-        self._set(turn_key, state="started")
-
-    async def acknowledge(self, turn_key: str, *, response: TurnResponse | None) -> None:
-        kept = msgspec.convert(json.loads(json.dumps(msgspec.to_builtins(response))), TurnResponse | None)
-        self._set(turn_key, state="acknowledged", response=kept)
-
-    def _set(self, turn_key: str, **values: Any) -> None:
-        if turn_key in self._claims:
-            self._write(msgspec.structs.replace(self._claims[turn_key], **values))
+    async def write(self, claim: TurnClaim) -> None:
+        if claim.turn_key in self._claims:
+            response = msgspec.convert(
+                json.loads(json.dumps(msgspec.to_builtins(claim.response))), TurnResponse | None
+            )
+            kept = msgspec.structs.replace(claim, response=response, is_resumed=False, is_uncertain=False)
+            self._write(kept)
 
     async def forget(self, turn_key: str) -> None:
         self._claims.pop(turn_key, None)

@@ -17,8 +17,10 @@ TURN_CLAIMS = "turnclaims"
 
 
 class TableTurnClaims:
-    """``turnclaims``: partition = turn key. A response to give again is kept as zipped JSON: a column
-    holds 64 KiB."""
+    """``turnclaims``: partition = turn key; the columns are the fields of TurnClaim.
+
+    A response to give again is kept as zipped JSON: a column holds 64 KiB.
+    """
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
@@ -44,6 +46,8 @@ class TableTurnClaims:
             turn_key=turn_key,
             state=row["state"],
             claimed_at=row["claimedAt"],
+            sent_ids=tuple(json.loads(row.get("sentIds", "[]"))),
+            ambiguities=row.get("ambiguities", 0),
             response=TurnResponse(**json.loads(zlib.decompress(response))) if response else None,
             version=row.metadata["etag"] or "",
         )
@@ -52,7 +56,7 @@ class TableTurnClaims:
         table = await self._tables.table(TURN_CLAIMS)
         try:
             await table.update_entity(
-                {"PartitionKey": claim.turn_key, "RowKey": ROW, "claimedAt": at},
+                {"PartitionKey": claim.turn_key, "RowKey": ROW, "state": "claimed", "claimedAt": at},
                 mode=UpdateMode.MERGE,
                 etag=claim.version,
                 match_condition=MatchConditions.IfNotModified,
@@ -61,15 +65,18 @@ class TableTurnClaims:
             return False
         return True
 
-    async def mark_started(self, turn_key: str) -> None:
-        await self._set(turn_key, state="started")
-
-    async def acknowledge(self, turn_key: str, *, response: TurnResponse | None) -> None:
-        if response is None:
-            await self._set(turn_key, state="acknowledged")
-            return
-        kept = zlib.compress(json.dumps({"status": response.status, "body": response.body}).encode())
-        await self._set(turn_key, state="acknowledged", response=kept)
+    async def write(self, claim: TurnClaim) -> None:
+        row: dict[str, Any] = {"PartitionKey": claim.turn_key, "RowKey": ROW, "state": claim.state}
+        if claim.sent_ids:
+            row["sentIds"] = json.dumps(claim.sent_ids)
+        if claim.ambiguities:
+            row["ambiguities"] = claim.ambiguities
+        if claim.response is not None:
+            kept = {"status": claim.response.status, "body": claim.response.body}
+            row["response"] = zlib.compress(json.dumps(kept).encode())
+        table = await self._tables.table(TURN_CLAIMS)
+        with suppress(ResourceNotFoundError):
+            await table.update_entity(row, mode=UpdateMode.MERGE)
 
     async def forget(self, turn_key: str) -> None:
         table = await self._tables.table(TURN_CLAIMS)
@@ -78,9 +85,3 @@ class TableTurnClaims:
     async def forget_before(self, cutoff: datetime) -> int:
         table = await self._tables.table(TURN_CLAIMS)
         return await delete_rows(table, "claimedAt lt @cutoff and isLasting eq false", cutoff=cutoff)
-
-    async def _set(self, turn_key: str, **values: Any) -> None:
-        table = await self._tables.table(TURN_CLAIMS)
-        with suppress(ResourceNotFoundError):
-            row = {"PartitionKey": turn_key, "RowKey": ROW, **values}
-            await table.update_entity(row, mode=UpdateMode.MERGE)

@@ -3,6 +3,7 @@
 import re
 from typing import Any, Protocol
 
+import msgspec
 from botbuilder.core import ActivityHandler, InvokeResponse, TurnContext
 from botbuilder.schema import Activity, ActivityTypes, Attachment, ChannelAccount
 
@@ -99,9 +100,7 @@ class Bot(ActivityHandler):
             requested_by=conversation_of(self._incoming),
             request=request,
         )
-        if self._claim.state == "claimed":
-            await self._start_job(job, may_exist=self._claim.is_resumed)
-            await self._services.turn_claims.mark_started(self._incoming.turn_key)
+        await self._start_job(job, may_exist=self._claim.is_resumed)
         return definition.acknowledgement(job)
 
     async def _welcome_once(self, turn_context: TurnContext) -> None:
@@ -112,7 +111,7 @@ class Bot(ActivityHandler):
         )
         if claim.state != "acknowledged":
             await turn_context.send_activity(to_botbuilder(welcome()))
-            await claims.acknowledge(claim.turn_key, response=None)
+            await claims.write(msgspec.structs.replace(claim, state="acknowledged"))
 
     async def _leave(self) -> None:
         """The agent was taken out of the conversation; if it is put back it says hello again."""

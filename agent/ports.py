@@ -122,13 +122,21 @@ class Connector(Protocol):
         """The members of the conversation, as the channel describes them. Raises as ``send`` does."""
 
 
+class Replies(Protocol):
+    """What is said in one turn."""
+
+    async def send(self, outgoing: dict[str, Any], *, at: Place, reply_to_id: str | None) -> str | None:
+        """Send a reply; its activity id. Raises as ``Connector.send`` does."""
+
+
 class BotRunner(Protocol):
     """Runs a botbuilder bot on one incoming activity."""
 
-    async def process(self, incoming: dict[str, Any], bot: Any) -> TurnResponse | None:
-        """Run the turn; the body of the HTTP response for invokes and expected replies.
+    async def process(self, incoming: dict[str, Any], bot: Any, *, replies: Replies) -> TurnResponse | None:
+        """Run the turn, what is said in it going out by ``replies``.
 
-        Raises what the bot raises, and as ``Connector.send`` does.
+        Returns the body of the HTTP response for invokes and expected replies. Raises what the bot raises,
+        and as ``Connector.send`` does.
         """
 
 
@@ -178,11 +186,11 @@ class TurnClaims(Protocol):
     async def take_over(self, claim: TurnClaim, *, at: datetime) -> bool:
         """Claim it anew for ourselves, unless it changed since ``claim`` was read; False then."""
 
-    async def mark_started(self, turn_key: str) -> None:
-        """The turn's job is stored durably. A claim that is gone is left so."""
+    async def write(self, claim: TurnClaim) -> None:
+        """Write the claim that we hold: its state, what was sent, its response to give again.
 
-    async def acknowledge(self, turn_key: str, *, response: TurnResponse | None) -> None:
-        """The turn is answered; ``response`` is what to give again. A claim that is gone is left so."""
+        A claim that is gone is left so.
+        """
 
     async def forget(self, turn_key: str) -> None: ...
 

@@ -1,4 +1,4 @@
-"""The claim on a turn: claimed, started, acknowledged; so that a turn delivered twice is taken once."""
+"""The claim on a turn, and the delivery record of what is said in it; so that it is taken once."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -16,13 +16,19 @@ class TurnResponse(msgspec.Struct, frozen=True):
 class TurnClaim(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the turn claims.
 
-    ``version`` is the store's own mark of the row's state; ``is_resumed``: taken over from a delivery
-    that died.
+    ``claimed``: a delivery is at work, and its next reply may be on its way; ``released``: it failed, and
+    nothing is on its way; ``acknowledged``: all is said. ``sent_ids``: the activity ids of the replies that
+    are known to have arrived, in their order. ``ambiguities``: how many replies of a delivery that died may
+    have arrived besides. ``version`` is the store's own mark of the row's state; ``is_resumed``: taken over
+    from a delivery that failed or died; ``is_uncertain``: it died.
     """
 
     turn_key: str
-    state: Literal["claimed", "started", "acknowledged"]
+    state: Literal["claimed", "released", "acknowledged"]
     claimed_at: datetime
+    sent_ids: tuple[str | None, ...] = ()
+    ambiguities: int = 0
     response: TurnResponse | None = None
     version: str = ""
     is_resumed: bool = False
+    is_uncertain: bool = False

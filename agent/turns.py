@@ -8,8 +8,16 @@ import msgspec
 
 from agent.conversation import conversation_of
 from agent.incoming import IncomingActivity
-from agent.ports import Clock, ConversationGone, ConversationStore, TurnClaims
+from agent.ports import (
+    Clock,
+    Connector,
+    ConversationGone,
+    ConversationStore,
+    DeliveryOptions,
+    TurnClaims,
+)
 from agent.turn_claim import TurnClaim, TurnResponse
+from agent.turn_replies import TurnReplies
 
 # A delivery is ended after TURN_LASTS; so one that holds its claim for longer than CLAIM_HOLDS is dead.
 TURN_LASTS = timedelta(seconds=9)
@@ -24,35 +32,53 @@ class TurnInProgress(Exception):
 async def take_turn(
     incoming: IncomingActivity,
     *,
-    answer: Callable[[TurnClaim], Awaitable[TurnResponse | None]],
+    answer: Callable[[TurnReplies], Awaitable[TurnResponse | None]],
     conversations: ConversationStore,
     claims: TurnClaims,
+    connector: Connector,
+    options: DeliveryOptions,
     clock: Clock,
 ) -> TurnResponse | None:
     """Take the turn by ``answer`` unless another delivery of it did; what to put into the HTTP response.
 
-    A turn that failed stays unacknowledged, so that its next delivery takes it up again.
+    A turn that failed stays unacknowledged, so that its next delivery takes it up again: at once, unless a
+    reply of it may still be on its way.
     Raises TurnInProgress, TimeoutError after TURN_LASTS, and what ``answer`` raises but ConversationGone.
     """
-    claim = await claim_turn(incoming.turn_key, claims=claims, clock=clock)
+    conversation = conversation_of(incoming)
+    claim, _ = await asyncio.gather(
+        claim_turn(incoming.turn_key, claims=claims, clock=clock),
+        conversations.heard(conversation, at=clock.now()),
+    )
     if claim.state == "acknowledged":
         return claim.response
-    conversation = conversation_of(incoming)
+    replies = TurnReplies(
+        claim,
+        when_ambiguous=options.ambiguous_sends or "resend",
+        max_activity_bytes=options.max_activity_bytes,
+        claims=claims,
+        connector=connector,
+        clock=clock,
+    )
     response = None
-    async with asyncio.timeout(TURN_LASTS.total_seconds()):
-        await conversations.heard(conversation, at=clock.now())
-        try:
-            response = await answer(claim)
-        except ConversationGone:
-            await conversations.mark_gone(conversation, at=clock.now())
-        await claims.acknowledge(incoming.turn_key, response=response)
+    try:
+        async with asyncio.timeout(TURN_LASTS.total_seconds()):
+            try:
+                response = await answer(replies)
+            except ConversationGone:
+                await conversations.mark_gone(conversation, at=clock.now())
+    except Exception:
+        if not replies.is_one_on_its_way:
+            await claims.write(msgspec.structs.replace(replies.claim, state="released"))
+        raise
+    await claims.write(msgspec.structs.replace(replies.claim, state="acknowledged", response=response))
     return response
 
 
 async def claim_turn(
     turn_key: str, *, claims: TurnClaims, clock: Clock, is_lasting: bool = False
 ) -> TurnClaim:
-    """Claim the turn, or learn that it is acknowledged, or take it over from a delivery that died.
+    """Claim the turn, or learn that it is acknowledged, or take it over from a delivery that failed or died.
 
     While another delivery may still be alive this waits, at most CLAIM_HOLDS. A lasting claim is not
     dropped with the old ones. Raises TurnInProgress when the other one is alive for longer.
@@ -66,8 +92,15 @@ async def claim_turn(
         claim = await claims.read(turn_key)
         if claim and claim.state == "acknowledged":
             return claim
-        if claim and now - claim.claimed_at >= CLAIM_HOLDS and await claims.take_over(claim, at=now):
-            return msgspec.structs.replace(claim, claimed_at=now, is_resumed=True)
+        has_died = claim is not None and now - claim.claimed_at >= CLAIM_HOLDS
+        if claim and (has_died or claim.state == "released") and await claims.take_over(claim, at=now):
+            return msgspec.structs.replace(
+                claim,
+                state="claimed",
+                claimed_at=now,
+                is_resumed=True,
+                is_uncertain=claim.state == "claimed",
+            )
         if now - started > CLAIM_HOLDS:
             raise TurnInProgress("another delivery of this turn is still at work")
         await clock.sleep(LOOK_AGAIN_SECONDS)

@@ -10,7 +10,8 @@ import azure.functions as func
 
 from agent.incoming import BadTurn, parse_incoming
 from agent.ports import ChannelError, KeysUnavailable, NotAuthenticated, NotAuthorized
-from agent.turn_claim import TurnClaim, TurnResponse
+from agent.turn_claim import TurnResponse
+from agent.turn_replies import TurnReplies
 from agent.turns import TurnInProgress, take_turn
 from composition import services
 from orchestrators.follow_up import start_follow_up
@@ -51,15 +52,18 @@ async def answer_turn(
             service_url=incoming.service_url,
         )
 
-        async def answer(claim: TurnClaim) -> TurnResponse | None:
-            bot = Bot(incoming, claim, start_job=partial(start_follow_up, durable_client), services=ports)
-            return await ports.bot_runner.process(raw, bot)
+        async def answer(replies: TurnReplies) -> TurnResponse | None:
+            start_job = partial(start_follow_up, durable_client)
+            bot = Bot(incoming, replies.claim, start_job=start_job, services=ports)
+            return await ports.bot_runner.process(raw, bot, replies=replies)
 
         response = await take_turn(
             incoming,
             answer=answer,
             conversations=ports.conversations,
             claims=ports.turn_claims,
+            connector=ports.connector,
+            options=ports.delivery_options,
             clock=ports.clock,
         )
     except tuple(REFUSALS) as error:

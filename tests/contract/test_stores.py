@@ -11,7 +11,7 @@ from adapters.in_memory import SteppedClock
 from agent.conversation import Conversation
 from agent.delivery_record import DeliveryRecord
 from agent.ports import ConversationStore, DeliveryLedger, OrderService, TurnClaims
-from agent.turn_claim import TurnResponse
+from agent.turn_claim import TurnClaim, TurnResponse
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -141,6 +141,10 @@ class TestConversationStore:
         assert await conversations.find_personal(chat.tenant_id, chat.aad_object_id, route="teams") == moved
 
 
+def acknowledged(turn_key: str, response: TurnResponse | None = None) -> TurnClaim:
+    return TurnClaim(turn_key=turn_key, state="acknowledged", claimed_at=NOON, response=response)
+
+
 class TestTurnClaims:
     async def test_of_many_at_once_one_claims_the_turn(self, claims: TurnClaims) -> None:
         turn = a_name()
@@ -159,30 +163,30 @@ class TestTurnClaims:
             NOON,
             None,
         )
-        await claims.mark_started(turn)
+        released = msgspec.structs.replace(claim, state="released", sent_ids=("1", None), ambiguities=1)
+        await claims.write(released)
         claim = await claims.read(turn)
         assert claim is not None
-        assert (claim.state, claim.claimed_at) == ("started", NOON)
+        assert msgspec.structs.replace(claim, version=released.version) == released
 
     async def test_a_claim_that_is_gone_is_not_brought_back(self, claims: TurnClaims) -> None:
         turn = a_name()
         await claims.insert(turn, at=NOON)
         await claims.forget(turn)
-        await claims.mark_started(turn)
-        await claims.acknowledge(turn, response=None)
+        await claims.write(acknowledged(turn))
         assert await claims.read(turn) is None
 
     async def test_a_lasting_claim_is_not_dropped_with_the_old_ones(self, claims: TurnClaims) -> None:
         lasting, long_ago = a_name(), NOON - timedelta(days=500)
         await claims.insert(lasting, at=long_ago, is_lasting=True)
-        await claims.acknowledge(lasting, response=None)
+        await claims.write(acknowledged(lasting))
         assert await claims.forget_before(long_ago + timedelta(seconds=1)) == 0
         assert await claims.read(lasting) is not None
 
     async def test_a_large_response_is_kept_too(self, claims: TurnClaims) -> None:
         turn, response = a_name(), TurnResponse(200, {"activities": ["ä card of 100 KB " * 6000]})
         await claims.insert(turn, at=NOON)
-        await claims.acknowledge(turn, response=response)
+        await claims.write(acknowledged(turn, response))
         claim = await claims.read(turn)
         assert claim is not None
         assert claim.response == response
@@ -195,7 +199,7 @@ class TestTurnClaims:
     ) -> None:
         turn = a_name()
         await claims.insert(turn, at=NOON)
-        await claims.acknowledge(turn, response=response)
+        await claims.write(acknowledged(turn, response))
         claim = await claims.read(turn)
         assert claim is not None
         assert (claim.state, claim.response) == ("acknowledged", response)
@@ -216,7 +220,7 @@ class TestTurnClaims:
         await claims.insert(turn, at=NOON)
         claim = await claims.read(turn)
         assert claim is not None
-        await claims.acknowledge(turn, response=None)
+        await claims.write(acknowledged(turn))
         assert not await claims.take_over(claim, at=NOON)
         await claims.forget(turn)
         assert not await claims.take_over(claim, at=NOON)

@@ -7,7 +7,8 @@ from adapters.in_memory import InMemoryServices
 from agent.bot import Bot
 from agent.incoming import parse_incoming
 from agent.jobs.definition import Job
-from agent.turn_claim import TurnClaim, TurnResponse
+from agent.turn_claim import TurnResponse
+from agent.turn_replies import TurnReplies
 from agent.turns import take_turn
 
 TENANT = "11111111-1111-4111-8111-111111111111"
@@ -41,15 +42,17 @@ class Channel:
         raw, incoming = parse_incoming(json.dumps(activity).encode())
         services = self.services
 
-        async def answer(claim: TurnClaim) -> TurnResponse | None:
-            bot = Bot(incoming, claim, start_job=self._start_job, services=services)
-            return await services.bot_runner.process(raw, bot)
+        async def answer(replies: TurnReplies) -> TurnResponse | None:
+            bot = Bot(incoming, replies.claim, start_job=self._start_job, services=services)
+            return await services.bot_runner.process(raw, bot, replies=replies)
 
         return await take_turn(
             incoming,
             answer=answer,
             conversations=services.conversations,
             claims=services.turn_claims,
+            connector=services.connector,
+            options=services.delivery_options,
             clock=services.clock,
         )
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from adapters.in_memory import InMemoryTurnClaims, SteppedClock
@@ -22,7 +23,9 @@ async def test_a_second_delivery_waits_for_the_first_and_learns_of_its_end() -> 
     class EndsMeanwhile(SteppedClock):
         async def sleep(self, seconds: float) -> None:
             await super().sleep(seconds)
-            await claims.acknowledge("turn", response=None)
+            claim = await claims.read("turn")
+            assert claim is not None
+            await claims.write(msgspec.structs.replace(claim, state="acknowledged"))
 
     waiting = EndsMeanwhile()
     assert (await claim_turn("turn", claims=claims, clock=waiting)).state == "acknowledged"
@@ -32,11 +35,20 @@ async def test_a_second_delivery_waits_for_the_first_and_learns_of_its_end() -> 
 async def test_a_delivery_that_is_silent_for_too_long_is_taken_for_dead() -> None:
     claims, clock = InMemoryTurnClaims(), SteppedClock()
     await claim_turn("turn", claims=claims, clock=clock)
-    await claims.mark_started("turn")
     started = clock.now()
     claim = await claim_turn("turn", claims=claims, clock=clock)
-    assert (claim.state, claim.is_resumed) == ("started", True)
+    assert (claim.state, claim.is_resumed, claim.is_uncertain) == ("claimed", True, True)
     assert clock.now() - started >= CLAIM_HOLDS
+
+
+async def test_a_turn_that_failed_is_taken_up_at_once() -> None:
+    claims, clock = InMemoryTurnClaims(), SteppedClock()
+    first = await claim_turn("turn", claims=claims, clock=clock)
+    await claims.write(msgspec.structs.replace(first, state="released"))
+    started = clock.now()
+    claim = await claim_turn("turn", claims=claims, clock=clock)
+    assert (claim.state, claim.is_resumed, claim.is_uncertain) == ("claimed", True, False)
+    assert clock.now() == started
 
 
 async def test_of_several_only_one_takes_over_and_the_others_are_told_to_come_back() -> None:

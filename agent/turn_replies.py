@@ -1,0 +1,95 @@
+"""What is said in one turn: each reply once, however often the channel delivers the turn."""
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from agent.conversation import Place
+from agent.delivery_record import WhenAmbiguous
+from agent.ports import ChannelBusy, ChannelError, Clock, Connector, DeliveryAmbiguous, Sent, TurnClaims
+from agent.sizing import fitted
+from agent.turn_claim import TurnClaim
+
+# In a turn a busy channel is waited for this long at most; the user waits too.
+LONGEST_WAIT = timedelta(seconds=2)
+MOST_TRIES = 3
+
+
+class TurnReplies:
+    """Sends the replies of a turn in order, and keeps in ``claim`` what is known of each.
+
+    The row of the claim is their delivery record. It costs one write a reply: the claim itself was written
+    before the first one, the write before each next one tells that the one before has arrived, and the
+    acknowledgement tells it of the last. So a reply on its way when a delivery dies is the only one of
+    which the next delivery does not know.
+    """
+
+    def __init__(
+        self,
+        claim: TurnClaim,
+        *,
+        when_ambiguous: WhenAmbiguous,
+        max_activity_bytes: int,
+        claims: TurnClaims,
+        connector: Connector,
+        clock: Clock,
+    ) -> None:
+        self.claim = claim
+        self.is_one_on_its_way = False
+        self._when_ambiguous = when_ambiguous
+        self._max_activity_bytes = max_activity_bytes
+        self._claims = claims
+        self._connector = connector
+        self._clock = clock
+        self._said = 0
+
+    async def send(self, outgoing: dict[str, Any], *, at: Place, reply_to_id: str | None) -> str | None:
+        """Send a reply, in parts if it is too large; the activity id of the last part.
+
+        One that an earlier delivery of the turn has sent is not sent again; one that was on its way when
+        that delivery died may have arrived: what is done then is the setting's. Raises as
+        ``Connector.send`` does.
+        """
+        activity_id = None
+        for part in fitted(outgoing, max_bytes=self._max_activity_bytes):
+            activity_id = await self._send_once(part, at=at, reply_to_id=reply_to_id)
+        return activity_id
+
+    async def _send_once(self, outgoing: dict[str, Any], *, at: Place, reply_to_id: str | None) -> str | None:
+        number = self._said
+        self._said += 1
+        if number < len(self.claim.sent_ids):
+            return self.claim.sent_ids[number]
+        if self.claim.is_uncertain:
+            self.claim = msgspec.structs.replace(
+                self.claim, is_uncertain=False, ambiguities=self.claim.ambiguities + 1
+            )
+            if self._when_ambiguous == "hold":
+                self._arrived(None)
+                return None
+        if number > 0:
+            await self._claims.write(self.claim)
+        sent = await self._post(outgoing, at=at, reply_to_id=reply_to_id)
+        self._arrived(sent.activity_id)
+        return sent.activity_id
+
+    async def _post(self, outgoing: dict[str, Any], *, at: Place, reply_to_id: str | None) -> Sent:
+        for last_try in (False,) * (MOST_TRIES - 1) + (True,):
+            self.is_one_on_its_way = True
+            try:
+                sent = await self._connector.send(outgoing, at=at, reply_to_id=reply_to_id)
+            except DeliveryAmbiguous:
+                raise
+            except ChannelError as error:
+                self.is_one_on_its_way = False
+                if last_try or not isinstance(error, ChannelBusy) or error.retry_after > LONGEST_WAIT:
+                    raise
+                await self._clock.sleep(error.retry_after.total_seconds())
+                continue
+            self.is_one_on_its_way = False
+            return sent
+        raise AssertionError("the last try returns or raises")
+
+    def _arrived(self, activity_id: str | None) -> None:
+        self.claim = msgspec.structs.replace(self.claim, sent_ids=(*self.claim.sent_ids, activity_id))
