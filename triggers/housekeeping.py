@@ -1,4 +1,4 @@
-"""Every night, and when the host starts: makes missing queues and tables, drops what has ended long ago."""
+"""Every night, and at start-up: makes missing queues and tables, lints cards, drops what ended long ago."""
 
 import logging
 from datetime import UTC, datetime
@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 import azure.functions as func
 
+from agent.card_lint import all_findings
 from composition import services
 
 blueprint = df.Blueprint()
@@ -24,6 +25,8 @@ THE_BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)  # the API wants a start; no or
 @blueprint.durable_client_input(client_name="durable_client")
 async def keep_house(timer: func.TimerRequest, durable_client: df.DurableOrchestrationClient) -> None:
     """Purge by the setting RetentionDays, counted from when an orchestration was started."""
+    for finding in all_findings():
+        log.warning("A card will not be shown as it is meant: %s", finding)
     ports = services()
     await ports.storage.make_missing()
     cutoff = ports.clock.now() - ports.retention
