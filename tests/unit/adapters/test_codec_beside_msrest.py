@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.core.exceptions import SerializationError
 from botbuilder.core import TurnContext
-from botbuilder.schema import Activity
+from botbuilder.schema import Activity, ChannelAccount
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.model_codec import read, write
+from adapters.model_codec import DoesNotFit, read, write
 from tests.unit.adapters.beside_msrest import (
     CORPUS,
     REFUSED,
@@ -148,3 +149,22 @@ def in_utc(incoming: Activity) -> Activity:
         if found is not None:
             setattr(incoming, name, found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC))
     return incoming
+
+
+anything = json_values | st.builds(ChannelAccount, id=json_values, properties=json_values)
+attributes = st.dictionaries(st.sampled_from(sorted(Activity._attribute_map)), anything, max_size=4)
+
+
+@generated
+@given(attributes)
+def test_whatever_a_bot_puts_into_an_activity_is_written_as_by_msrest_or_refused_by_both(
+    values: dict[str, Any],
+) -> None:
+    made = Activity(**values)
+    try:
+        expected = made.serialize()
+    except (SerializationError, OverflowError):
+        with pytest.raises(DoesNotFit):
+            write(made)
+    else:
+        assert json.dumps(write(made)) == json.dumps(expected)
