@@ -150,6 +150,7 @@ class AzureServices:
 
     @cached_property
     def _tables(self) -> "Tables":
+        from adapters.storage_account import account_of
         from adapters.tables import Tables
 
-        return Tables(self._settings.storage_connection)
+        return Tables(account_of(self._settings.storage_connection))

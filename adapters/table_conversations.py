@@ -1,61 +1,69 @@
-"""The ConversationStore port on Azure Tables: a row a conversation, and an index from user to it."""
+"""The ConversationStore port on Azure Tables: a row a conversation, and the user's own beside each other."""
 
+import asyncio
+from collections import OrderedDict
 from contextlib import suppress
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
 
 import msgspec
-from azure.core.exceptions import ResourceNotFoundError
-from azure.data.tables import UpdateMode
 
-from adapters.tables import ROW, Tables
+from adapters.table_client import ANY, ROW, RowChanged, RowMissing, TableClient
+from adapters.table_values import PARTITION_KEY, ROW_KEY, Row, literal
+from adapters.tables import Tables
 from agent.conversation import PERSONAL, Conversation, Route, conversation_key
 from agent.incoming import derived_key
 
 CONVERSATIONS = "conversations"
 PERSONAL_CONVERSATIONS = "personalconversations"
 COPILOT_CHAT = "copilot-chat"
+MEMO_SIZE = 1000
+MEMO_AGE = timedelta(seconds=60)
 
 
 class TableConversationStore:
     """``conversations``: partition = conversation key. ``personalconversations``: partition = key of tenant
-    and Entra object id, row = route (or COPILOT_CHAT, in which the user only speaks); it holds the ids of
-    the conversation, and when the user was heard in it."""
+    and Entra object id, row = route (or COPILOT_CHAT, in which the user only speaks); it holds the whole
+    conversation too, so that a user is found by one query, and when the user was heard in it."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._written = _Memo()
 
     async def heard(self, conversation: Conversation, *, at: datetime) -> None:
-        await self._keep(conversation)
+        """What this very process wrote within the last minute is not written again.
+
+        That is safe: the rows hold the same but for ``heardAt``, and what we change meanwhile ends the
+        memory. Only what another process notes within that minute (it is gone, it has moved) stands until
+        the first turn after it, instead of until the next.
+        """
+        if self._written.holds(conversation, at):
+            return
+        writes = [self._keep(conversation)]
         if conversation.conversation_type == PERSONAL:
             row_key = "teams" if conversation.is_personal_in_teams else COPILOT_CHAT
-            await self._point_to(conversation, row_key, heardAt=at)
+            writes.append(self._point_to(conversation, row_key, heardAt=at))
+        await asyncio.gather(*writes)
+        self._written.keep(conversation, at)
 
     async def created(self, conversation: Conversation, *, route: Route) -> None:
-        await self._keep(conversation)
-        await self._point_to(conversation, route)
+        await asyncio.gather(self._keep(conversation), self._point_to(conversation, route))
+        self._written.clear()
 
     async def find(self, channel_id: str, conversation_id: str) -> Conversation | None:
         table = await self._tables.table(CONVERSATIONS)
-        try:
-            row = await table.get_entity(conversation_key(channel_id, conversation_id), ROW)
-        except ResourceNotFoundError:
-            return None
-        return msgspec.convert(dict(row), Conversation)
+        row = await table.get(conversation_key(channel_id, conversation_id))
+        return msgspec.convert(row.columns, Conversation) if row else None
 
     async def find_personal(self, tenant_id: str, aad_object_id: str, *, route: Route) -> Conversation | None:
-        table = await self._tables.table(PERSONAL_CONVERSATIONS)
-        user_key = derived_key(tenant_id, aad_object_id)
-        try:
-            row = await table.get_entity(user_key, route)
-        except ResourceNotFoundError:
-            return None
-        found = await self.find(row["channelId"], row["conversationId"])
-        if found and found.gone_at:
-            rows = table.query_entities("PartitionKey eq @user", parameters={"user": user_key})
-            if any([row.get("heardAt", found.gone_at) > found.gone_at async for row in rows]):
-                return None
-        return found
+        rows = await self._personal_rows(tenant_id, aad_object_id)
+        for row in rows:
+            if row.columns[ROW_KEY] == route:
+                found = msgspec.convert(row.columns, Conversation)
+                gone_at = found.gone_at
+                if gone_at and any(other.columns.get("heardAt", gone_at) > gone_at for other in rows):
+                    return None
+                return found
+        return None
 
     async def mark_gone(self, conversation: Conversation, *, at: datetime) -> None:
         await self._change(conversation, goneAt=at.isoformat())
@@ -65,33 +73,69 @@ class TableConversationStore:
 
     async def _change(self, conversation: Conversation, **columns: str) -> None:
         table = await self._tables.table(CONVERSATIONS)
-        row = {"PartitionKey": conversation.conversation_key, "RowKey": ROW, **columns}
-        with suppress(ResourceNotFoundError):
-            await table.update_entity(row, mode=UpdateMode.MERGE)
+        try:
+            await asyncio.gather(
+                _merge(table, conversation.conversation_key, columns),
+                self._change_personal(conversation, columns),
+            )
+        finally:
+            self._written.clear()
+
+    async def _change_personal(self, conversation: Conversation, columns: dict[str, str]) -> None:
+        """Change the user's rows that hold this conversation, unless they are of another one meanwhile."""
+        tenant_id, aad_object_id = conversation.tenant_id, conversation.aad_object_id
+        if not (tenant_id and aad_object_id):  # not every turn tells its user; an earlier one may have
+            known = await self.find(conversation.channel_id, conversation.conversation_id)
+            if known is None or not (known.tenant_id and known.aad_object_id):
+                return
+            tenant_id, aad_object_id = known.tenant_id, known.aad_object_id
+        table = await self._tables.table(PERSONAL_CONVERSATIONS)
+        ids = (conversation.channel_id, conversation.conversation_id)
+        for row in await self._personal_rows(tenant_id, aad_object_id):
+            if (row.columns["channelId"], row.columns["conversationId"]) == ids:
+                user_key, row_key = row.columns[PARTITION_KEY], row.columns[ROW_KEY]
+                await _merge(table, user_key, columns, row_key=row_key, etag=row.etag)
+
+    async def _personal_rows(self, tenant_id: str, aad_object_id: str) -> list[Row]:
+        table = await self._tables.table(PERSONAL_CONVERSATIONS)
+        pages = table.pages(f"{PARTITION_KEY} eq {literal(derived_key(tenant_id, aad_object_id))}")
+        return [row async for page in pages for row in page]
 
     async def _keep(self, conversation: Conversation) -> None:
         table = await self._tables.table(CONVERSATIONS)
-        row = _without_none(msgspec.to_builtins(conversation))
-        row |= {"PartitionKey": conversation.conversation_key, "RowKey": ROW}
-        await table.upsert_entity(row, mode=UpdateMode.REPLACE)
+        await table.upsert(conversation.conversation_key, msgspec.to_builtins(conversation))
 
     async def _point_to(self, conversation: Conversation, row_key: str, **more: datetime) -> None:
         if not (conversation.tenant_id and conversation.aad_object_id):
             return
         table = await self._tables.table(PERSONAL_CONVERSATIONS)
-        await table.upsert_entity(
-            {
-                "PartitionKey": derived_key(conversation.tenant_id, conversation.aad_object_id),
-                "RowKey": row_key,
-                "tenantId": conversation.tenant_id,
-                "aadObjectId": conversation.aad_object_id,
-                "channelId": conversation.channel_id,
-                "conversationId": conversation.conversation_id,
-                **more,
-            },
-            mode=UpdateMode.REPLACE,
-        )
+        user_key = derived_key(conversation.tenant_id, conversation.aad_object_id)
+        await table.upsert(user_key, msgspec.to_builtins(conversation) | more, row_key=row_key)
 
 
-def _without_none(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if value is not None}
+async def _merge(
+    table: TableClient, key: str, columns: dict[str, str], *, row_key: str = ROW, etag: str = ANY
+) -> None:
+    with suppress(RowMissing, RowChanged):
+        await table.merge(key, columns, row_key=row_key, etag=etag)
+
+
+class _Memo:
+    """The conversations that were written last, and when."""
+
+    def __init__(self) -> None:
+        self._written: OrderedDict[str, tuple[Conversation, datetime]] = OrderedDict()
+
+    def holds(self, conversation: Conversation, at: datetime) -> bool:
+        written, written_at = self._written.get(conversation.conversation_key, (None, at))
+        return written == conversation and at - written_at < MEMO_AGE
+
+    def keep(self, conversation: Conversation, at: datetime) -> None:
+        key = conversation.conversation_key
+        self._written[key] = (conversation, at)
+        self._written.move_to_end(key)
+        if len(self._written) > MEMO_SIZE:
+            self._written.popitem(last=False)
+
+    def clear(self) -> None:
+        self._written.clear()

@@ -4,11 +4,10 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from azure.core import MatchConditions
-from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
-from azure.data.tables import UpdateMode
 
-from adapters.tables import ROW, Tables, delete_rows
+from adapters.table_client import RowChanged, RowExists, RowMissing
+from adapters.table_values import literal
+from adapters.tables import Tables, delete_rows
 from agent.delivery_record import FORGOTTEN, DeliveryRecord
 
 DELIVERIES = "deliveries"
@@ -23,56 +22,49 @@ class TableDeliveryLedger:
     async def insert(self, record: DeliveryRecord) -> DeliveryRecord | None:
         table = await self._tables.table(DELIVERIES)
         try:
-            written = await table.create_entity(_to_row(record))
-        except ResourceExistsError:
+            etag = await table.insert(record.delivery_id, _columns(record))
+        except RowExists:
             return None
-        return msgspec.structs.replace(record, version=written["etag"])
+        return msgspec.structs.replace(record, version=etag)
 
     async def read(self, delivery_id: str) -> DeliveryRecord | None:
         table = await self._tables.table(DELIVERIES)
-        try:
-            row = await table.get_entity(delivery_id, ROW)
-        except ResourceNotFoundError:
+        row = await table.get(delivery_id)
+        if row is None:
             return None
+        columns = row.columns
         return DeliveryRecord(
             delivery_id=delivery_id,
-            state=row["state"],
-            updated_at=row["updatedAt"],
-            attempts=row["attempts"],
-            ambiguities=row.get("ambiguities", 0),
-            parts_sent=row.get("partsSent", 0),
-            busy_until=row.get("busyUntil"),
-            reason=row["reason"],
-            activity_id=row.get("activityId"),
-            conversation_id=row.get("conversationId"),
-            trace=row.get("trace", ""),
-            body=row.get("body", b""),
-            version=row.metadata["etag"] or "",
+            state=columns["state"],
+            updated_at=columns["updatedAt"],
+            attempts=columns["attempts"],
+            ambiguities=columns.get("ambiguities", 0),
+            parts_sent=columns.get("partsSent", 0),
+            busy_until=columns.get("busyUntil"),
+            reason=columns["reason"],
+            activity_id=columns.get("activityId"),
+            conversation_id=columns.get("conversationId"),
+            trace=columns.get("trace", ""),
+            body=columns.get("body", b""),
+            version=row.etag,
         )
 
     async def replace(self, record: DeliveryRecord) -> DeliveryRecord | None:
         table = await self._tables.table(DELIVERIES)
         try:
-            written = await table.update_entity(
-                _to_row(record),
-                mode=UpdateMode.REPLACE,
-                etag=record.version,
-                match_condition=MatchConditions.IfNotModified,
-            )
-        except (ResourceModifiedError, ResourceNotFoundError):
+            etag = await table.replace(record.delivery_id, _columns(record), etag=record.version)
+        except (RowChanged, RowMissing):
             return None
-        return msgspec.structs.replace(record, version=written["etag"])
+        return msgspec.structs.replace(record, version=etag)
 
     async def forget_before(self, cutoff: datetime) -> int:
         table = await self._tables.table(DELIVERIES)
-        forgotten = " or ".join(f"state eq '{state}'" for state in FORGOTTEN)
-        return await delete_rows(table, f"updatedAt lt @cutoff and ({forgotten})", cutoff=cutoff)
+        forgotten = " or ".join(f"state eq {literal(state)}" for state in FORGOTTEN)
+        return await delete_rows(table, f"updatedAt lt {literal(cutoff)} and ({forgotten})")
 
 
-def _to_row(record: DeliveryRecord) -> dict[str, Any]:
-    row = {
-        "PartitionKey": record.delivery_id,
-        "RowKey": ROW,
+def _columns(record: DeliveryRecord) -> dict[str, Any]:
+    return {
         "state": record.state,
         "updatedAt": record.updated_at,
         "attempts": record.attempts,
@@ -85,4 +77,3 @@ def _to_row(record: DeliveryRecord) -> dict[str, Any]:
         "trace": record.trace or None,
         "body": record.body or None,
     }
-    return {name: value for name, value in row.items() if value is not None}

@@ -4,15 +4,12 @@ It stands for the outside system of the example job: an order is placed ``confir
 and delivered ``deliver_after`` that. Replace it by a client of your own system.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from azure.core import MatchConditions
-from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
-from azure.data.tables import UpdateMode
-from azure.data.tables.aio import TableClient
-
-from adapters.tables import ROW, Tables
+from adapters.table_client import RowChanged, RowExists, RowMissing, TableClient
+from adapters.table_values import PARTITION_KEY, literal
+from adapters.tables import Tables
 from agent.conversation import Conversation
 from agent.order import Order
 from agent.ports import Clock
@@ -41,9 +38,7 @@ class TableOrderService:
             pass
         now = self._clock.now()
         placed_at = now + self._confirm_after
-        row = {
-            "PartitionKey": order_id,
-            "RowKey": ROW,
+        columns = {
             "number": await self._next_number(table),
             "item": item,
             "placedAt": placed_at,
@@ -54,75 +49,64 @@ class TableOrderService:
             "aadObjectId": customer.aad_object_id or "",
         }
         try:
-            await table.create_entity(row)
-        except ResourceExistsError:  # placed by another delivery of the same job meanwhile
+            await table.insert(order_id, columns)
+        except RowExists:  # placed by another delivery of the same job meanwhile
             return await self.get(order_id)
-        return _to_order(row, now=now)
+        return _to_order(order_id, columns, now=now)
 
     async def get(self, order_id: str) -> Order:
         table = await self._tables.table(ORDERS)
-        try:
-            row = await table.get_entity(order_id, ROW)
-        except ResourceNotFoundError as error:
-            raise KeyError(order_id) from error
-        return _to_order(row, now=self._clock.now())
+        row = await table.get(order_id)
+        if row is None:
+            raise KeyError(order_id)
+        return _to_order(order_id, row.columns, now=self._clock.now())
 
     async def open_or_delivered_since(self, cutoff: datetime) -> list[Order]:
         table = await self._tables.table(ORDERS)
-        rows = table.query_entities("deliveredAt gt @cutoff", parameters={"cutoff": cutoff})
+        pages = table.pages(f"deliveredAt gt {literal(cutoff)}")
         now = self._clock.now()
-        return [_to_order(row, now=now) async for row in rows]
+        return [
+            _to_order(row.columns[PARTITION_KEY], row.columns, now=now)
+            async for page in pages
+            for row in page
+        ]
 
     async def mark_delivered(self, order_id: str) -> None:
         table = await self._tables.table(ORDERS)
         now = self._clock.now()
-        row = {"PartitionKey": order_id, "RowKey": ROW, "placedAt": now, "deliveredAt": now}
         try:
-            await table.update_entity(row, mode=UpdateMode.MERGE)
-        except ResourceNotFoundError as error:
+            await table.merge(order_id, {"placedAt": now, "deliveredAt": now})
+        except RowMissing as error:
             raise KeyError(order_id) from error
 
     async def _next_number(self, table: TableClient) -> int:
         """The next order number; no two orders get the same, a crash may leave one out."""
         while True:
+            counter = await table.get(LAST_NUMBER)
+            number: int = counter.columns["number"] + 1 if counter else FIRST_NUMBER
             try:
-                counter = await table.get_entity(LAST_NUMBER, ROW)
-            except ResourceNotFoundError:
-                try:
-                    await table.create_entity(_counter(FIRST_NUMBER))
-                except ResourceExistsError:
-                    continue
-                return FIRST_NUMBER
-            number: int = counter["number"] + 1
-            try:
-                await table.update_entity(
-                    _counter(number),
-                    mode=UpdateMode.REPLACE,
-                    etag=counter.metadata["etag"],
-                    match_condition=MatchConditions.IfNotModified,
-                )
-            except ResourceModifiedError:
+                if counter:
+                    await table.replace(LAST_NUMBER, {"number": number}, etag=counter.etag)
+                else:
+                    await table.insert(LAST_NUMBER, {"number": number})
+            except (RowChanged, RowExists):
                 continue
             return number
 
 
-def _counter(number: int) -> dict[str, Any]:
-    return {"PartitionKey": LAST_NUMBER, "RowKey": ROW, "number": number}
-
-
-def _to_order(row: Any, *, now: datetime) -> Order:
-    placed_at: datetime = row["placedAt"].astimezone(UTC)
-    delivered_at: datetime = row["deliveredAt"].astimezone(UTC)
+def _to_order(order_id: str, columns: dict[str, Any], *, now: datetime) -> Order:
+    placed_at: datetime = columns["placedAt"]
+    delivered_at: datetime = columns["deliveredAt"]
     next_change_at = placed_at if now < placed_at else delivered_at
     return Order(
-        order_id=row["PartitionKey"],
-        number=row["number"],
-        item=row["item"],
+        order_id=order_id,
+        number=columns["number"],
+        item=columns["item"],
         status="delivered" if now >= delivered_at else "placed" if now >= placed_at else "accepted",
         next_change_in=max(next_change_at - now, timedelta(0)),
         delivered_at=delivered_at,
-        channel_id=row["channelId"],
-        conversation_id=row["conversationId"],
-        tenant_id=row["tenantId"] or None,
-        aad_object_id=row["aadObjectId"] or None,
+        channel_id=columns["channelId"],
+        conversation_id=columns["conversationId"],
+        tenant_id=columns["tenantId"] or None,
+        aad_object_id=columns["aadObjectId"] or None,
     )

@@ -6,11 +6,9 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from azure.core import MatchConditions
-from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
-from azure.data.tables import UpdateMode
-
-from adapters.tables import ROW, Tables, delete_rows
+from adapters.table_client import RowChanged, RowExists, RowMissing
+from adapters.table_values import literal
+from adapters.tables import Tables, delete_rows
 from agent.turn_claim import TurnClaim, TurnResponse
 
 TURN_CLAIMS = "turnclaims"
@@ -27,61 +25,53 @@ class TableTurnClaims:
 
     async def insert(self, turn_key: str, *, at: datetime, is_lasting: bool = False) -> bool:
         table = await self._tables.table(TURN_CLAIMS)
-        row = {"state": "claimed", "claimedAt": at, "isLasting": is_lasting}
-        row |= {"PartitionKey": turn_key, "RowKey": ROW}
         try:
-            await table.create_entity(row)
-        except ResourceExistsError:
+            await table.insert(turn_key, {"state": "claimed", "claimedAt": at, "isLasting": is_lasting})
+        except RowExists:
             return False
         return True
 
     async def read(self, turn_key: str) -> TurnClaim | None:
         table = await self._tables.table(TURN_CLAIMS)
-        try:
-            row = await table.get_entity(turn_key, ROW)
-        except ResourceNotFoundError:
+        row = await table.get(turn_key)
+        if row is None:
             return None
-        response = row.get("response")
+        response = row.columns.get("response")
         return TurnClaim(
             turn_key=turn_key,
-            state=row["state"],
-            claimed_at=row["claimedAt"],
-            sent_ids=tuple(json.loads(row.get("sentIds", "[]"))),
-            ambiguities=row.get("ambiguities", 0),
+            state=row.columns["state"],
+            claimed_at=row.columns["claimedAt"],
+            sent_ids=tuple(json.loads(row.columns.get("sentIds", "[]"))),
+            ambiguities=row.columns.get("ambiguities", 0),
             response=TurnResponse(**json.loads(zlib.decompress(response))) if response else None,
-            version=row.metadata["etag"] or "",
+            version=row.etag,
         )
 
     async def take_over(self, claim: TurnClaim, *, at: datetime) -> bool:
         table = await self._tables.table(TURN_CLAIMS)
         try:
-            await table.update_entity(
-                {"PartitionKey": claim.turn_key, "RowKey": ROW, "state": "claimed", "claimedAt": at},
-                mode=UpdateMode.MERGE,
-                etag=claim.version,
-                match_condition=MatchConditions.IfNotModified,
-            )
-        except (ResourceModifiedError, ResourceNotFoundError):
+            await table.merge(claim.turn_key, {"state": "claimed", "claimedAt": at}, etag=claim.version)
+        except (RowChanged, RowMissing):
             return False
         return True
 
     async def write(self, claim: TurnClaim) -> None:
-        row: dict[str, Any] = {"PartitionKey": claim.turn_key, "RowKey": ROW, "state": claim.state}
+        columns: dict[str, Any] = {"state": claim.state}
         if claim.sent_ids:
-            row["sentIds"] = json.dumps(claim.sent_ids)
+            columns["sentIds"] = json.dumps(claim.sent_ids)
         if claim.ambiguities:
-            row["ambiguities"] = claim.ambiguities
+            columns["ambiguities"] = claim.ambiguities
         if claim.response is not None:
             kept = {"status": claim.response.status, "body": claim.response.body}
-            row["response"] = zlib.compress(json.dumps(kept).encode())
+            columns["response"] = zlib.compress(json.dumps(kept).encode())
         table = await self._tables.table(TURN_CLAIMS)
-        with suppress(ResourceNotFoundError):
-            await table.update_entity(row, mode=UpdateMode.MERGE)
+        with suppress(RowMissing):
+            await table.merge(claim.turn_key, columns)
 
     async def forget(self, turn_key: str) -> None:
         table = await self._tables.table(TURN_CLAIMS)
-        await table.delete_entity(turn_key, ROW)
+        await table.delete(turn_key)
 
     async def forget_before(self, cutoff: datetime) -> int:
         table = await self._tables.table(TURN_CLAIMS)
-        return await delete_rows(table, "claimedAt lt @cutoff and isLasting eq false", cutoff=cutoff)
+        return await delete_rows(table, f"claimedAt lt {literal(cutoff)} and isLasting eq {literal(False)}")

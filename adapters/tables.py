@@ -1,41 +1,40 @@
 """The tables of the app's storage account, each made at its first use."""
 
 import asyncio
-from datetime import datetime
 
-from azure.data.tables.aio import TableClient, TableServiceClient
+from adapters.storage_account import StorageAccount
+from adapters.storage_http import StorageHttp
+from adapters.table_client import TableClient
+from adapters.table_values import PARTITION_KEY
 
 DELETED_AT_ONCE = 50
-ROW = "row"  # the row key of tables that have one row a partition
 
 
 class Tables:
     """Hands out table clients. One object a process: they share its connections."""
 
-    def __init__(self, storage_connection: str) -> None:
-        self._service = TableServiceClient.from_connection_string(
-            storage_connection, retry_total=3, retry_backoff_factor=0.2, connection_timeout=5, read_timeout=5
-        )
+    def __init__(self, account: StorageAccount) -> None:
+        self._http = StorageHttp(account)
         self._made: dict[str, TableClient] = {}
 
     async def table(self, table_name: str) -> TableClient:
-        """The client of this table, which is made if it is missing. Raises azure.core's HttpResponseError."""
+        """The client of this table, which is made if it is missing. Raises StorageError."""
         if table_name not in self._made:
-            self._made[table_name] = await self._service.create_table_if_not_exists(table_name)
+            table = TableClient(self._http, table_name)
+            await table.make()
+            self._made[table_name] = table
         return self._made[table_name]
 
     async def close(self) -> None:
-        await self._service.close()
+        await self._http.close()
 
 
-async def delete_rows(table: TableClient, which: str, *, cutoff: datetime) -> int:
+async def delete_rows(table: TableClient, which: str) -> int:
     """Delete the rows of a table with one row a partition that match the filter; how many there were."""
-    found = table.query_entities(which, parameters={"cutoff": cutoff}, select=["PartitionKey"])
     deleted = 0
-    async for page in found.by_page():
-        keys = [row["PartitionKey"] async for row in page]
+    async for page in table.pages(which, select=[PARTITION_KEY]):
+        keys = [row.columns[PARTITION_KEY] for row in page]
         for start in range(0, len(keys), DELETED_AT_ONCE):
-            some = keys[start : start + DELETED_AT_ONCE]
-            await asyncio.gather(*(table.delete_entity(key, ROW) for key in some))
+            await asyncio.gather(*(table.delete(key) for key in keys[start : start + DELETED_AT_ONCE]))
         deleted += len(keys)
     return deleted

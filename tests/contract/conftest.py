@@ -12,6 +12,7 @@ from adapters.in_memory import (
     InMemoryTurnClaims,
     SteppedClock,
 )
+from adapters.storage_account import account_of
 from adapters.table_conversations import TableConversationStore
 from adapters.table_delivery_ledger import TableDeliveryLedger
 from adapters.table_orders import TableOrderService
@@ -24,7 +25,7 @@ from local.azurite import Azurite
 @pytest.fixture(scope="session")
 async def tables(request: pytest.FixtureRequest) -> AsyncIterator[Tables]:
     azurite: Azurite = request.getfixturevalue("azurite")
-    tables = Tables(azurite.connection_string)
+    tables = Tables(account_of(azurite.connection_string))
     yield tables
     await tables.close()
 
