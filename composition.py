@@ -6,8 +6,10 @@ neither does not pay for them. That is why the imports stand inside the properti
 
 import logging
 from datetime import timedelta
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from agent.ports import (
     BotRunner,
@@ -23,7 +25,7 @@ from agent.ports import (
     TokenValidator,
     TurnClaims,
 )
-from settings import Settings, is_loopback, read_settings
+from settings import Settings, is_loopback, is_safe_url, read_settings
 
 if TYPE_CHECKING:
     from adapters.tables import Tables
@@ -77,16 +79,37 @@ class AzureServices:
 
     @cached_property
     def token_validator(self) -> TokenValidator:
-        from adapters.token_validator import ChannelTokenValidator, NoTurns, UnsignedTurns
+        from adapters.token_validator import NoTurns, TenantsOnly, UnsignedTurns
 
         settings = self._settings
+        validator: TokenValidator = NoTurns()
         if settings.app_id:
-            return ChannelTokenValidator(
-                app_id=settings.app_id, open_id_metadata_url=settings.open_id_metadata_url
-            )
-        if settings.accepts_unsigned_turns:
-            return UnsignedTurns(is_loopback=is_loopback)
-        return NoTurns()
+            validator = self._signed_turns()
+        elif settings.accepts_unsigned_turns:
+            validator = UnsignedTurns(is_loopback=is_loopback)
+        return TenantsOnly(validator, tenants=settings.tenants) if settings.tenants else validator
+
+    def _signed_turns(self) -> TokenValidator:
+        from adapters.signed_tokens import signed_tokens
+        from adapters.token_issuers import CHANNELS, emulator_issuer
+        from adapters.token_validator import ChannelTokenValidator, EmulatorTokenValidator
+
+        settings = self._settings
+        tokens_of = partial(
+            signed_tokens,
+            app_id=settings.app_id,
+            is_allowed=partial(is_safe_url, is_development=settings.is_development),
+        )
+        issuer = CHANNELS[settings.cloud]
+        if settings.open_id_metadata_url:
+            issuer = msgspec.structs.replace(issuer, metadata_url=settings.open_id_metadata_url)
+        channel = ChannelTokenValidator(tokens_of(issuer))
+        if settings.emulator_tokens == "off":
+            return channel
+        entra = emulator_issuer(settings.cloud, app_tenant_id=settings.app_tenant_id)
+        return EmulatorTokenValidator(
+            tokens_of(entra), app_id=settings.app_id, channel=channel, is_loopback=is_loopback
+        )
 
     @cached_property
     def conversations(self) -> ConversationStore:

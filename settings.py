@@ -1,6 +1,7 @@
 """Every app setting, read once and typed; local.settings.json.example lists them all with safe values."""
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Literal
@@ -11,6 +12,7 @@ import msgspec
 LONGEST_ORDER_SECONDS = 30 * 24 * 3600
 # Teams takes about 100 KB (Teams documentation, "Format your bot messages", section "Message size").
 SMALLEST_ACTIVITY, LARGEST_ACTIVITY = 4_000, 100_000  # bytes in UTF-16
+TENANT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -77,6 +79,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset(host for host in named if host)
 
     @property
+    def tenants(self) -> frozenset[str]:
+        """The tenants of AllowedTenants, in lower case."""
+        named = (tenant.strip().lower() for tenant in self.allowed_tenants.split(","))
+        return frozenset(tenant for tenant in named if tenant)
+
+    @property
     def retention(self) -> timedelta:
         return timedelta(days=self.retention_days)
 
@@ -109,6 +117,7 @@ def _check(settings: Settings) -> None:
         raise SettingsError(
             "The app setting MicrosoftAppTenantId is missing: MicrosoftAppType is SingleTenant"
         )
+    _check_who_may_come_in(settings)
     if not SMALLEST_ACTIVITY <= settings.max_activity_bytes <= LARGEST_ACTIVITY:
         raise SettingsError(
             f"The app setting MaxActivityBytes must be from {SMALLEST_ACTIVITY} to {LARGEST_ACTIVITY}"
@@ -125,13 +134,25 @@ def _check(settings: Settings) -> None:
         ("BotOpenIdMetadata", settings.open_id_metadata_url),
         ("ProactiveServiceUrl", settings.proactive_service_url),
     ):
-        if url and not _is_safe(url, settings.is_development):
+        if url and not is_safe_url(url, settings.is_development):
             raise SettingsError(
                 f"The app setting {name} must be an https URL (http: loopback, in Development)"
             )
 
 
-def _is_safe(url: str, is_development: bool) -> bool:
+def _check_who_may_come_in(settings: Settings) -> None:
+    if settings.emulator_tokens == "on" and not settings.is_development:
+        raise SettingsError("The app setting EmulatorTokens may be on in Development only")
+    if settings.emulator_tokens == "on" and settings.cloud == "China":
+        raise SettingsError("The app setting EmulatorTokens may not be on where ChannelCloud is China")
+    if settings.allowed_tenants and not settings.tenants:
+        raise SettingsError("The app setting AllowedTenants names no tenant; leave it empty to let all in")
+    if not all(TENANT_ID.fullmatch(tenant) for tenant in settings.tenants):
+        raise SettingsError("The app setting AllowedTenants must be tenant ids (GUIDs), with commas")
+
+
+def is_safe_url(url: str, is_development: bool) -> bool:
+    """Whether ``url`` may be asked: https; http in development, and only on this very machine."""
     try:
         parts = urlsplit(url)
     except ValueError:

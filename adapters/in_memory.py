@@ -11,7 +11,7 @@ from adapters.bot_adapter import ConnectorBotAdapter
 from agent.conversation import PERSONAL, Conversation, Place, Route
 from agent.delivery_record import FORGOTTEN, DeliveryRecord
 from agent.order import Order
-from agent.ports import Clock, Created, DeliveryOptions, Sent
+from agent.ports import Caller, Clock, Created, DeliveryOptions, Sent
 from agent.turn_claim import TurnClaim, TurnResponse
 
 
@@ -97,9 +97,12 @@ class RecordingConnector:
 
 
 class OpenDoor:
-    """A TokenValidator that lets every turn in."""
+    """A TokenValidator, and its Caller, that lets every turn in."""
 
-    async def validate(self, authorization: str | None, *, channel_id: str, service_url: str) -> None:
+    async def authenticate(self, authorization: str | None) -> Caller:
+        return self
+
+    def admit(self, *, channel_id: str, service_url: str, tenants: frozenset[str]) -> None:
         return
 
 

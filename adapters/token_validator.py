@@ -1,68 +1,74 @@
 """The TokenValidator port: did the channel sign this turn?"""
 
-import asyncio
 from collections.abc import Callable
-from datetime import datetime, timedelta
 
-import requests
-from botframework.connector.auth import (
-    AuthenticationConstants,
-    ChannelValidation,
-    JwtTokenExtractor,
-    SimpleCredentialProvider,
-)
-
-from agent.ports import KeysUnavailable, NotAuthenticated, NotAuthorized
-
-TIMEOUT_SECONDS = 5.0
-KEYS_HOLD = timedelta(hours=1)
+from adapters.signed_tokens import SignedTokens
+from agent.ports import Caller, NotAuthorized, TokenValidator
 
 
 class ChannelTokenValidator:
     """Turns must carry a token of Bot Framework for our app id.
 
     Bot Framework documentation, "Authenticate requests with the Bot Connector API", section "Connector to
-    bot". Tokens of the emulator, which botframework-connector lets in by default, are refused: only its
-    validation of channel tokens is asked.
+    bot". Tokens of the emulator, which Bot Framework's SDKs let in by default, are refused.
     """
 
-    def __init__(self, *, app_id: str, open_id_metadata_url: str = "") -> None:
-        self._credentials = SimpleCredentialProvider(app_id, "")
-        self._metadata_url = (
-            open_id_metadata_url or AuthenticationConstants.TO_BOT_FROM_CHANNEL_OPENID_METADATA_URL
-        )
-        ChannelValidation.open_id_metadata_endpoint = self._metadata_url
+    def __init__(self, tokens: SignedTokens) -> None:
+        self._tokens = tokens
 
-    async def validate(self, authorization: str | None, *, channel_id: str, service_url: str) -> None:
-        if not authorization:
-            raise NotAuthenticated("the request carries no token")
+    async def authenticate(self, authorization: str | None) -> Caller:
+        token = await self._tokens.verified(authorization)
+        service_url = token.claims.get("serviceurl")
+        if not isinstance(service_url, str) or not service_url:
+            raise NotAuthorized("the token names no service URL")
+        return _Channel(service_url, token.key.endorsements)
+
+
+class _Channel:
+    """The channel, as one of its tokens and the endorsements of the token's key tell it."""
+
+    def __init__(self, service_url: str, endorsements: frozenset[str]) -> None:
+        self._service_url = service_url
+        self._endorsements = endorsements
+
+    def admit(self, *, channel_id: str, service_url: str, tenants: frozenset[str]) -> None:
+        # As Microsoft's SDKs compare: by the letter, but for a slash at the end.
+        if service_url.rstrip("/") != self._service_url.rstrip("/"):
+            raise NotAuthorized("the token is for another service URL")
+        # A key without endorsements may sign for no channel; Bot Framework's SDK skips the check then.
+        if channel_id not in self._endorsements:
+            raise NotAuthorized("the token's key is not endorsed for this channel")
+
+
+class EmulatorTokenValidator:
+    """Turns may also carry a token that the app got for itself, as the Bot Framework Emulator sends it.
+
+    Such a token binds no channel and no service URL, so its turns must come from this machine.
+    """
+
+    def __init__(
+        self,
+        tokens: SignedTokens,
+        *,
+        app_id: str,
+        channel: TokenValidator,
+        is_loopback: Callable[[str], bool],
+    ) -> None:
+        self._tokens = tokens
+        self._app_id = app_id
+        self._channel = channel
+        self._is_loopback = is_loopback
+
+    async def authenticate(self, authorization: str | None) -> Caller:
         try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                # The library fetches the keys with blocking calls, hence the thread.
-                await asyncio.to_thread(asyncio.run, self._validate(authorization, channel_id, service_url))
-        except (requests.RequestException, TimeoutError) as error:
-            raise KeysUnavailable("the channel's signing keys cannot be fetched") from error
-
-    async def _validate(self, authorization: str, channel_id: str, service_url: str) -> None:
-        keys = JwtTokenExtractor.get_open_id_metadata(self._metadata_url)
-        try:
-            try:
-                await self._ask_library(authorization, channel_id, service_url)
-            except IndexError:  # an unknown key: they may have been changed. At most once an hour
-                if keys.last_updated > datetime.now() - KEYS_HOLD:
-                    raise
-                keys.last_updated = datetime.min
-                await self._ask_library(authorization, channel_id, service_url)
-        except requests.RequestException:
-            raise
-        except Exception as error:
-            # The library raises bare Exception, and whatever jwt raises.
-            raise NotAuthorized("the token is not one of the channel's for this agent") from error
-
-    async def _ask_library(self, authorization: str, channel_id: str, service_url: str) -> None:
-        await ChannelValidation.authenticate_channel_token_with_service_url(
-            authorization, self._credentials, service_url, channel_id
-        )
+            return await self._channel.authenticate(authorization)
+        except NotAuthorized:
+            token = await self._tokens.verified(authorization)
+        # Entra documentation, "Access token claims reference": the client's id by the token's version.
+        client = {"1.0": "appid", "2.0": "azp"}.get(str(token.claims.get("ver")))
+        if client is None or token.claims.get(client) != self._app_id:
+            raise NotAuthorized("the token was not got by this app")
+        return _ThisMachine(self._is_loopback)
 
 
 class UnsignedTurns:
@@ -71,13 +77,45 @@ class UnsignedTurns:
     def __init__(self, *, is_loopback: Callable[[str], bool]) -> None:
         self._is_loopback = is_loopback
 
-    async def validate(self, authorization: str | None, *, channel_id: str, service_url: str) -> None:
+    async def authenticate(self, authorization: str | None) -> Caller:
+        return _ThisMachine(self._is_loopback)
+
+
+class _ThisMachine:
+    def __init__(self, is_loopback: Callable[[str], bool]) -> None:
+        self._is_loopback = is_loopback
+
+    def admit(self, *, channel_id: str, service_url: str, tenants: frozenset[str]) -> None:
         if not self._is_loopback(service_url):
-            raise NotAuthorized("without an app id only turns with a loopback service URL are let in")
+            raise NotAuthorized(
+                "without the channel's token only turns with a loopback service URL are let in"
+            )
 
 
 class NoTurns:
     """Nobody is let in: there is no app id to check a token against."""
 
-    async def validate(self, authorization: str | None, *, channel_id: str, service_url: str) -> None:
+    async def authenticate(self, authorization: str | None) -> Caller:
         raise NotAuthorized("MicrosoftAppId is not set, so no turn can be authenticated")
+
+
+class TenantsOnly:
+    """Of those whom ``validator`` lets in, the turns of these tenants (lower-case ids)."""
+
+    def __init__(self, validator: TokenValidator, *, tenants: frozenset[str]) -> None:
+        self._validator = validator
+        self._tenants = tenants
+
+    async def authenticate(self, authorization: str | None) -> Caller:
+        return _OfATenant(await self._validator.authenticate(authorization), self._tenants)
+
+
+class _OfATenant:
+    def __init__(self, caller: Caller, allowed: frozenset[str]) -> None:
+        self._caller = caller
+        self._allowed = allowed
+
+    def admit(self, *, channel_id: str, service_url: str, tenants: frozenset[str]) -> None:
+        self._caller.admit(channel_id=channel_id, service_url=service_url, tenants=tenants)
+        if len(tenants) != 1 or not tenants <= self._allowed:
+            raise NotAuthorized("the turn's tenant is not one of AllowedTenants")

@@ -6,11 +6,15 @@ from typing import Annotated, Any
 
 import msgspec
 
+from agent.json_depth import DEEPEST, is_nested_deeper
+
 COPILOT = "copilot"
 MENTION = re.compile(r"<at(?: [^<>]*)?>[^<>]*</at>", re.IGNORECASE)
 QUOTED_DATA = re.compile(r"(unknown field|[Ii]nvalid (?:enum )?value) (?:`[^`]*`|'[^']*'|[^ ]+)")
 # What a user asks for is said in few words; a message may have 100 KB.
 LONGEST_REQUEST = 1000  # characters
+# Teams' activities have 100 KB in UTF-16 at most; a card's data may double that in JSON's escapes.
+LARGEST_TURN = 256 * 1024  # bytes
 NotEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
 
@@ -61,6 +65,14 @@ class IncomingActivity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
         return tenant_id if isinstance(tenant_id, str) else None
 
     @property
+    def tenants(self) -> frozenset[str]:
+        """All tenants that the activity tells, in lower case: one, unless it contradicts itself."""
+        data = self.channel_data if isinstance(self.channel_data, dict) else {}
+        tenant = data.get("tenant")
+        told = (self.conversation.tenant_id, tenant.get("id") if isinstance(tenant, dict) else None)
+        return frozenset(one.lower() for one in told if isinstance(one, str) and one)
+
+    @property
     def words(self) -> str:
         """What the user said, its first LONGEST_REQUEST characters, without mentions."""
         return MENTION.sub("", (self.text or "")[:LONGEST_REQUEST]).strip()
@@ -83,6 +95,8 @@ def parse_incoming(body: bytes) -> tuple[dict[str, Any], IncomingActivity]:
 
     Raises BadTurn when the body is not JSON or lacks what a reply needs.
     """
+    if is_nested_deeper(body):
+        raise BadTurn(f"The body is not a channel activity: nested deeper than {DEEPEST} levels")
     try:
         raw = msgspec.json.decode(body)
         incoming = msgspec.convert(raw, IncomingActivity)

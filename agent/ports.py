@@ -140,11 +140,21 @@ class BotRunner(Protocol):
         """
 
 
+class Caller(Protocol):
+    """Who sent a turn, as far as its token tells."""
+
+    def admit(self, *, channel_id: str, service_url: str, tenants: frozenset[str]) -> None:
+        """Let in a turn that says this of itself. Raises NotAuthorized."""
+
+
 class TokenValidator(Protocol):
     """Did the channel sign this turn?"""
 
-    async def validate(self, authorization: str | None, *, channel_id: str, service_url: str) -> None:
-        """Raises NotAuthenticated, NotAuthorized or KeysUnavailable."""
+    async def authenticate(self, authorization: str | None) -> Caller:
+        """Check all that needs no body, so that nobody else's body is read.
+
+        Raises NotAuthenticated, NotAuthorized or KeysUnavailable.
+        """
 
 
 class ConversationStore(Protocol):

@@ -9,6 +9,7 @@ import msgspec
 
 from agent.answer import Answer
 from agent.incoming import unquoted
+from agent.json_depth import DEEPEST, is_nested_deeper
 
 DeliveryId = Annotated[
     str,
@@ -113,8 +114,11 @@ def parse_proactive_message(body: bytes) -> ProactiveMessage:
 
     Raises UnusableMessage.
     """
+    text = _without_base64(body)
+    if is_nested_deeper(text):
+        raise UnusableMessage(f"The body is not a proactive message: nested deeper than {DEEPEST} levels")
     try:
-        return msgspec.json.decode(_without_base64(body), type=ProactiveMessage)
+        return msgspec.json.decode(text, type=ProactiveMessage)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise UnusableMessage(f"The body is not a proactive message: {unquoted(error)}") from None
 

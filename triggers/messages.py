@@ -8,7 +8,7 @@ from http import HTTPStatus
 import azure.durable_functions as df
 import azure.functions as func
 
-from agent.incoming import BadTurn, parse_incoming
+from agent.incoming import LARGEST_TURN, BadTurn, parse_incoming
 from agent.ports import ChannelError, KeysUnavailable, NotAuthenticated, NotAuthorized
 from agent.turn_claim import TurnResponse
 from agent.turn_replies import TurnReplies
@@ -36,21 +36,22 @@ async def answer_turn(
 ) -> func.HttpResponse:
     """Take one turn of the channel: 200, with a body for invokes and expected replies.
 
-    400 for what is no channel activity, 401 and 403 for what the channel did not sign, 502 when the
+    400 and 413 for what is no channel activity, 401 and 403 for what the channel did not sign, 502 when the
     reply did not get through, 503 while another delivery of the turn is at work, or when this one took too
     long; the channel delivers a turn again that was not answered with success.
     """
-    # The bot and its SDK are imported at the first turn: orchestrations and queue messages need neither.
-    from agent.bot import Bot
-
     ports = services()
+    body = req.get_body()
+    if len(body) > LARGEST_TURN:
+        return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a turn may have {LARGEST_TURN} bytes at most")
     try:
-        raw, incoming = parse_incoming(req.get_body())
-        await ports.token_validator.validate(
-            req.headers.get("Authorization"),
-            channel_id=incoming.channel_id,
-            service_url=incoming.service_url,
+        caller = await ports.token_validator.authenticate(req.headers.get("Authorization"))
+        raw, incoming = parse_incoming(body)
+        caller.admit(
+            channel_id=incoming.channel_id, service_url=incoming.service_url, tenants=incoming.tenants
         )
+        # The bot and its SDK are imported at the first turn: nothing else needs them, strangers least.
+        from agent.bot import Bot
 
         async def answer(replies: TurnReplies) -> TurnResponse | None:
             start_job = partial(start_follow_up, durable_client)

@@ -1,145 +1,357 @@
-"""Did the channel sign this turn? botframework-connector's real check, its keys served here."""
+"""Did the channel sign this turn? Our own check, the keys served here."""
 
 import time
-from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
+from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
-import jwt
 import pytest
-from aiohttp import web
-from botframework.connector.auth import JwtTokenExtractor
 from cryptography.hazmat.primitives.asymmetric import rsa
-from jwt.algorithms import RSAAlgorithm
 
-from adapters.token_validator import ChannelTokenValidator, NoTurns, UnsignedTurns
-from agent.ports import KeysUnavailable, NotAuthenticated, NotAuthorized
-from settings import is_loopback
+from adapters.signed_tokens import REMEMBERED, SignedTokens
+from adapters.signing_keys import SigningKeys
+from adapters.token_issuers import CHANNELS, emulator_issuer
+from adapters.token_validator import (
+    ChannelTokenValidator,
+    EmulatorTokenValidator,
+    NoTurns,
+    TenantsOnly,
+    UnsignedTurns,
+)
+from agent.ports import NotAuthenticated, NotAuthorized, TokenValidator
+from settings import is_loopback, is_safe_url
+from tests.contract.key_server import KeyServer, key_server
+from tests.forgeries import BOT_FRAMEWORK_TENANT, FORGERIES, STRANGER, Forger, last_character_changed
 
 APP_ID = "22222222-2222-4222-8222-222222222222"
 SERVICE_URL = "https://smba.example/teams/"
+TENANT = "11111111-1111-4111-8111-111111111111"
+ANOTHER_TENANT = "44444444-4444-4444-8444-444444444444"
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+DEVELOPMENT = partial(is_safe_url, is_development=True)
 
 
-def sign(key: rsa.RSAPrivateKey = KEY, kid: str = "key-1", algorithm: str = "RS256", **claims: Any) -> str:
-    now = int(time.time())
-    given = {
-        "iss": "https://api.botframework.com",
-        "aud": APP_ID,
-        "serviceurl": SERVICE_URL,
-        "nbf": now - 60,
-        "exp": now + 600,
-        **claims,
-    }
-    return jwt.encode(given, key, algorithm=algorithm, headers={"kid": kid})
+class Time:
+    """Seconds that are stepped: the true time and what was added to it."""
+
+    def __init__(self) -> None:
+        self.added = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.added
 
 
-def jwk(key: rsa.RSAPrivateKey, kid: str) -> dict[str, Any]:
-    return {**RSAAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": kid, "endorsements": ["msteams"]}
+@pytest.fixture
+def clock() -> Time:
+    return Time()
 
 
-PUBLISHED = [jwk(KEY, "key-1")]
+@pytest.fixture
+async def server() -> AsyncIterator[KeyServer]:
+    async with key_server() as server:
+        server.publish(KEY, "key-1")
+        yield server
+
+
+@pytest.fixture
+async def keys(server: KeyServer, clock: Time) -> AsyncIterator[SigningKeys]:
+    keys = SigningKeys(server.metadata_url, is_allowed=DEVELOPMENT, seconds=clock)
+    yield keys
+    await keys.close()
+
+
+@pytest.fixture
+def tokens(keys: SigningKeys, clock: Time) -> SignedTokens:
+    return SignedTokens(app_id=APP_ID, issuers=CHANNELS["Public"].names, keys=keys, now=clock)
+
+
+@pytest.fixture
+def validator(tokens: SignedTokens) -> ChannelTokenValidator:
+    return ChannelTokenValidator(tokens)
 
 
 @pytest.fixture(scope="module")
-async def validator() -> AsyncIterator[ChannelTokenValidator]:
-
-    async def metadata(request: web.Request) -> web.Response:
-        return web.json_response({"jwks_uri": f"http://{request.host}/keys"})
-
-    async def keys(request: web.Request) -> web.Response:
-        return web.json_response({"keys": PUBLISHED})
-
-    app = web.Application()
-    app.add_routes([web.get("/metadata", metadata), web.get("/keys", keys)])
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    yield ChannelTokenValidator(app_id=APP_ID, open_id_metadata_url=f"{site.name}/metadata")
-    await runner.cleanup()
+async def standing() -> AsyncIterator[ChannelTokenValidator]:
+    """One for all forgeries, which stand for one caller's many tries."""
+    async with key_server() as server:
+        server.publish(KEY, "key-1")
+        server.publish(OTHER_KEY, "key-2")
+        keys = SigningKeys(server.metadata_url, is_allowed=DEVELOPMENT)
+        yield ChannelTokenValidator(SignedTokens(app_id=APP_ID, issuers=CHANNELS["Public"].names, keys=keys))
+        await keys.close()
 
 
-async def check(validator: ChannelTokenValidator, token: str | None, channel_id: str = "msteams") -> None:
-    authorization = None if token is None else f"Bearer {token}"
-    await validator.validate(authorization, channel_id=channel_id, service_url=SERVICE_URL)
+def forger(key: rsa.RSAPrivateKey = KEY, key_id: str = "key-1") -> Forger:
+    return Forger(key, key_id=key_id, app_id=APP_ID, service_url=SERVICE_URL)
 
 
-async def test_a_token_of_the_channel_is_let_in(validator: ChannelTokenValidator) -> None:
-    await check(validator, sign())
+async def turn(
+    validator: TokenValidator,
+    token: str | None,
+    *,
+    channel_id: str = "msteams",
+    service_url: str = SERVICE_URL,
+    tenants: tuple[str, ...] = (TENANT,),
+) -> None:
+    """One turn that says this of itself, with the token as its bearer."""
+    caller = await validator.authenticate(None if token is None else f"Bearer {token}")
+    caller.admit(channel_id=channel_id, service_url=service_url, tenants=frozenset(tenants))
 
 
-async def test_a_missing_token_is_told_from_a_bad_one(validator: ChannelTokenValidator) -> None:
+ACCEPTED: dict[str, dict[str, Any]] = {
+    "as the channel sends it": {},
+    "for the app as a URI": {"aud": f"api://{APP_ID}"},
+    "for the bot as a URI": {"aud": f"api://botid-{APP_ID}"},
+    "without the slash at the end of its service URL": {"serviceurl": SERVICE_URL.rstrip("/")},
+    "with more claims": {"iat": int(time.time()) - 60, "tid": TENANT, "ver": "1.0", "jti": "one"},
+    "expired within the skew": {"nbf": int(time.time()) - 3600, "exp": int(time.time()) - 200},
+    "not valid yet within the skew": {"nbf": int(time.time()) + 200},
+}
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+async def test_a_token_of_the_channel_is_let_in(standing: ChannelTokenValidator, name: str) -> None:
+    token = forger().token(**ACCEPTED[name])
+    await turn(standing, token)
+    await turn(standing, token)
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+async def test_a_token_that_does_not_hold_is_refused(standing: ChannelTokenValidator, name: str) -> None:
+    authorization = FORGERIES[name](forger())
+    for _ in range(2):
+        with pytest.raises(NotAuthorized):
+            caller = await standing.authenticate(authorization)
+            caller.admit(channel_id="msteams", service_url=SERVICE_URL, tenants=frozenset())
+
+
+@pytest.mark.parametrize("spoiled", ["\n", "\r\n", " ", "\x00", "\ud800", "\nBearer x"], ids=repr)
+async def test_nothing_may_stand_around_a_token(standing: ChannelTokenValidator, spoiled: str) -> None:
+    token = forger().token()
+    for authorization in (f"Bearer {token}{spoiled}", f"{spoiled}Bearer {token}"):
+        with pytest.raises(NotAuthorized):
+            await standing.authenticate(authorization)
+
+
+@pytest.mark.parametrize("authorization", [None, ""])
+async def test_a_missing_token_is_told_from_a_bad_one(
+    standing: ChannelTokenValidator, authorization: str | None
+) -> None:
     with pytest.raises(NotAuthenticated):
-        await check(validator, None)
+        await standing.authenticate(authorization)
 
 
-EMULATOR = "https://sts.windows.net/d6d49420-f39b-4df7-a1dc-d59a935871db/"
+async def test_a_key_signs_under_its_own_name_only(standing: ChannelTokenValidator) -> None:
+    await turn(standing, forger(OTHER_KEY, "key-2").token())
+    for wrong in (forger(KEY, "key-2"), forger(OTHER_KEY, "key-1")):
+        with pytest.raises(NotAuthorized):
+            await turn(standing, wrong.token())
 
 
-@pytest.mark.parametrize(
-    "token",
-    [
-        pytest.param(lambda: sign(key=OTHER_KEY), id="forged"),
-        pytest.param(lambda: sign(exp=int(time.time()) - 301), id="expired"),
-        pytest.param(lambda: sign(nbf=int(time.time()) + 900), id="not yet valid"),
-        pytest.param(lambda: sign(aud="33333333-3333-4333-8333-333333333333"), id="for another app"),
-        pytest.param(lambda: sign(serviceurl="https://evil.example/"), id="for another service URL"),
-        pytest.param(lambda: sign(iss="https://evil.example"), id="of another issuer"),
-        pytest.param(lambda: sign(iss=EMULATOR, appid=APP_ID, ver="1.0"), id="of the emulator"),
-        pytest.param(lambda: sign(kid="key-2"), id="of an unknown key"),
-        pytest.param(lambda: jwt.encode({"aud": APP_ID}, "x" * 32, algorithm="HS256"), id="HS256"),
-        pytest.param(lambda: "not-a-token", id="no token at all"),
-        pytest.param(lambda: "", id="empty"),
-    ],
-)
-async def test_a_token_that_does_not_hold_is_refused(
-    validator: ChannelTokenValidator, token: Callable[[], str]
-) -> None:
-    with pytest.raises(NotAuthorized):
-        await check(validator, token())
+@pytest.mark.parametrize("cloud", CHANNELS)
+async def test_each_cloud_takes_the_tokens_of_its_own_channel(keys: SigningKeys, cloud: str) -> None:
+    validator = ChannelTokenValidator(SignedTokens(app_id=APP_ID, issuers=CHANNELS[cloud].names, keys=keys))
+    for issuer in {name for channel in CHANNELS.values() for name in channel.names}:
+        token = forger().token(iss=issuer)
+        if issuer in CHANNELS[cloud].names:
+            await turn(validator, token)
+        else:
+            with pytest.raises(NotAuthorized):
+                await turn(validator, token)
 
 
-async def test_a_key_that_is_not_endorsed_for_the_channel_is_refused(
-    validator: ChannelTokenValidator,
-) -> None:
-    with pytest.raises(NotAuthorized):
-        await check(validator, sign(), channel_id="webchat")
+class TestEndorsements:
+    """A key signs for the channels that it is endorsed for."""
+
+    @pytest.mark.parametrize("channel_id", ["webchat", "MSTEAMS", "", "msteams\n", "emulator"])
+    async def test_another_channel_is_refused(self, standing: ChannelTokenValidator, channel_id: str) -> None:
+        token = forger().token()
+        await turn(standing, token)
+        with pytest.raises(NotAuthorized):
+            await turn(standing, token, channel_id=channel_id)
+
+    @pytest.mark.parametrize("endorsements", [None, ()])
+    async def test_a_key_without_any_is_refused(
+        self, validator: ChannelTokenValidator, server: KeyServer, endorsements: tuple[str] | None
+    ) -> None:
+        server.publish(OTHER_KEY, "bare", endorsements=endorsements)
+        with pytest.raises(NotAuthorized):
+            await turn(validator, forger(OTHER_KEY, "bare").token())
 
 
-async def test_a_new_key_is_fetched_when_the_known_ones_are_an_hour_old(
-    validator: ChannelTokenValidator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await check(validator, sign())
-    PUBLISHED.append(jwk(OTHER_KEY, "key-2"))
-    with pytest.raises(NotAuthorized):
-        await check(validator, sign(key=OTHER_KEY, kid="key-2"))
-    (known,) = (keys for url, keys in JwtTokenExtractor.metadataCache.items() if "127.0.0.1" in url)
-    known.last_updated -= timedelta(hours=1)
-    await check(validator, sign(key=OTHER_KEY, kid="key-2"))
-    PUBLISHED.pop()
+class TestMemory:
+    """A token that was verified is remembered, and nothing else with it."""
+
+    async def test_a_token_for_one_service_url_opens_no_other(self, validator: ChannelTokenValidator) -> None:
+        token = forger().token()
+        await turn(validator, token)
+        with pytest.raises(NotAuthorized):
+            await turn(validator, token, service_url="https://smba.example/other/")
+
+    async def test_the_same_token_but_for_a_character_is_refused(
+        self, validator: ChannelTokenValidator
+    ) -> None:
+        token = forger().token()
+        await turn(validator, token)
+        for spoiled in (last_character_changed(token), token[:-1], token + "A", token.swapcase()):
+            with pytest.raises(NotAuthorized):
+                await turn(validator, spoiled)
+        await turn(validator, token)
+
+    async def test_it_ends_with_the_token(self, validator: ChannelTokenValidator, clock: Time) -> None:
+        token = forger().token()
+        await turn(validator, token)
+        clock.added = 3540 + 290
+        await turn(validator, token)
+        clock.added = 3540 + 301
+        with pytest.raises(NotAuthorized):
+            await turn(validator, token)
+
+    async def test_a_token_of_a_key_that_was_withdrawn_is_refused(
+        self, validator: ChannelTokenValidator, server: KeyServer, clock: Time
+    ) -> None:
+        token = forger().token(exp=int(time.time()) + 40 * 3600)
+        await turn(validator, token)
+        server.keys.clear()
+        server.publish(OTHER_KEY, "key-2")
+        clock.added = 24 * 3600 + 1
+        with pytest.raises(NotAuthorized):
+            await turn(validator, token)
+
+    async def test_a_token_is_checked_anew_by_another_key_of_the_same_name(
+        self, validator: ChannelTokenValidator, server: KeyServer, clock: Time
+    ) -> None:
+        token = forger().token(exp=int(time.time()) + 40 * 3600)
+        await turn(validator, token)
+        server.keys.clear()
+        server.publish(OTHER_KEY, "key-1")
+        clock.added = 24 * 3600 + 1
+        with pytest.raises(NotAuthorized):
+            await turn(validator, token)
+
+    async def test_it_is_bounded(self, validator: ChannelTokenValidator, tokens: SignedTokens) -> None:
+        first = forger().token(jti="first")
+        await turn(validator, first)
+        for number in range(REMEMBERED):
+            await turn(validator, forger().token(jti=str(number)))
+        assert len(tokens._remembered) == REMEMBERED
+        await turn(validator, first)
 
 
-async def test_keys_that_cannot_be_fetched_are_told_from_a_bad_token(unused_tcp_port: int) -> None:
-    url = f"http://127.0.0.1:{unused_tcp_port}/metadata"
-    validator = ChannelTokenValidator(app_id=APP_ID, open_id_metadata_url=url)
-    with pytest.raises(KeysUnavailable):
-        await check(validator, sign())
+LOCAL = "http://localhost:56150/"
+VERSION_1: dict[str, Any] = {
+    "iss": f"https://sts.windows.net/{BOT_FRAMEWORK_TENANT}/",
+    "appid": APP_ID,
+    "ver": "1.0",
+}
+VERSION_2: dict[str, Any] = {
+    "iss": f"https://login.microsoftonline.com/{TENANT}/v2.0",
+    "azp": APP_ID,
+    "ver": "2.0",
+}
 
 
-async def test_another_scheme_is_refused(validator: ChannelTokenValidator) -> None:
-    with pytest.raises(NotAuthorized):
-        await validator.validate(f"Basic {sign()}", channel_id="msteams", service_url=SERVICE_URL)
+class TestEmulator:
+    """Tokens that the app got for itself: only where they are let in, and only from this machine."""
+
+    @pytest.fixture
+    async def emulator(
+        self, validator: ChannelTokenValidator, clock: Time
+    ) -> AsyncIterator[EmulatorTokenValidator]:
+        """Lets them in; Entra has keys of its own, without endorsements."""
+        async with key_server() as entra:
+            entra.publish(OTHER_KEY, "entra", endorsements=None)
+            keys = SigningKeys(entra.metadata_url, is_allowed=DEVELOPMENT)
+            issuers = emulator_issuer("Public", app_tenant_id=TENANT).names
+            yield EmulatorTokenValidator(
+                SignedTokens(app_id=APP_ID, issuers=issuers, keys=keys),
+                app_id=APP_ID,
+                channel=validator,
+                is_loopback=is_loopback,
+            )
+            await keys.close()
+
+    def token(self, **claims: Any) -> str:
+        return forger(OTHER_KEY, "entra").token(serviceurl=None, **claims)
+
+    @pytest.mark.parametrize("claims", [VERSION_1, VERSION_2], ids=["version 1", "version 2"])
+    async def test_they_are_let_in_from_this_machine(
+        self, emulator: EmulatorTokenValidator, claims: dict[str, Any]
+    ) -> None:
+        await turn(emulator, self.token(**claims), service_url=LOCAL, channel_id="emulator")
+        with pytest.raises(NotAuthorized):
+            await turn(emulator, self.token(**claims))
+
+    @pytest.mark.parametrize("claims", [VERSION_1, VERSION_2], ids=["version 1", "version 2"])
+    async def test_they_are_refused_where_they_are_not_let_in(
+        self, validator: ChannelTokenValidator, server: KeyServer, claims: dict[str, Any]
+    ) -> None:
+        server.publish(OTHER_KEY, "entra")
+        with pytest.raises(NotAuthorized):
+            await turn(validator, self.token(**claims), service_url=LOCAL)
+
+    async def test_the_channel_is_let_in_as_ever(self, emulator: EmulatorTokenValidator) -> None:
+        await turn(emulator, forger().token())
+        with pytest.raises(NotAuthorized):
+            await turn(emulator, forger().token(), channel_id="webchat")
+        with pytest.raises(NotAuthenticated):
+            await turn(emulator, None)
+
+    @pytest.mark.parametrize(
+        "claims",
+        [
+            {**VERSION_1, "appid": "another"},
+            {**VERSION_1, "appid": None, "azp": APP_ID},
+            {**VERSION_2, "azp": None, "appid": APP_ID},
+            {**VERSION_2, "ver": "3.0"},
+            {**VERSION_2, "ver": None},
+            {**VERSION_1, "aud": "another"},
+            {**VERSION_1, "iss": f"https://sts.windows.net/{ANOTHER_TENANT}/"},
+            {**VERSION_1, "iss": "https://api.botframework.com"},
+        ],
+    )
+    async def test_those_of_another_app_or_tenant_are_refused(
+        self, emulator: EmulatorTokenValidator, claims: dict[str, Any]
+    ) -> None:
+        with pytest.raises(NotAuthorized):
+            await turn(emulator, self.token(**claims), service_url=LOCAL)
+
+    async def test_a_strangers_are_refused(self, emulator: EmulatorTokenValidator) -> None:
+        token = forger(STRANGER, "entra").token(serviceurl=None, **VERSION_1)
+        with pytest.raises(NotAuthorized):
+            await turn(emulator, token, service_url=LOCAL)
+
+
+class TestTenants:
+    """With a list of tenants, a turn must tell one of them, and only one."""
+
+    async def test_a_tenant_of_the_list_is_let_in(self, standing: ChannelTokenValidator) -> None:
+        await turn(TenantsOnly(standing, tenants=frozenset({TENANT})), forger().token())
+
+    @pytest.mark.parametrize("tenants", [(), (ANOTHER_TENANT,), (TENANT, ANOTHER_TENANT), ("",)])
+    async def test_another_tenant_or_two_or_none_is_refused(
+        self, standing: ChannelTokenValidator, tenants: tuple[str, ...]
+    ) -> None:
+        with pytest.raises(NotAuthorized):
+            only = TenantsOnly(standing, tenants=frozenset({TENANT}))
+            await turn(only, forger().token(), tenants=tenants)
+
+    async def test_the_list_opens_no_other_door(self, standing: ChannelTokenValidator) -> None:
+        only = TenantsOnly(standing, tenants=frozenset({TENANT}))
+        with pytest.raises(NotAuthenticated):
+            await turn(only, None)
+        with pytest.raises(NotAuthorized):
+            await turn(only, forger().token(), channel_id="webchat")
 
 
 async def test_unsigned_turns_come_from_this_machine_only() -> None:
     unsigned = UnsignedTurns(is_loopback=is_loopback)
-    await unsigned.validate(None, channel_id="msteams", service_url="http://localhost:56150/_connector")
+    await turn(unsigned, None, service_url="http://localhost:56150/_connector")
     with pytest.raises(NotAuthorized):
-        await unsigned.validate(None, channel_id="msteams", service_url=SERVICE_URL)
+        await turn(unsigned, None)
 
 
 async def test_without_an_app_id_nobody_is_let_in() -> None:
     with pytest.raises(NotAuthorized):
-        await NoTurns().validate("Bearer x", channel_id="msteams", service_url="http://localhost/")
+        await turn(NoTurns(), "x", service_url="http://localhost/")

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from adapters.token_validator import ChannelTokenValidator, NoTurns, UnsignedTurns
+from adapters.token_validator import (
+    ChannelTokenValidator,
+    EmulatorTokenValidator,
+    NoTurns,
+    TenantsOnly,
+    UnsignedTurns,
+)
 from composition import AzureServices
 from settings import read_settings
 
@@ -14,6 +20,7 @@ ROOT = Path(__file__).parent.parent.parent
 STORAGE = {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}
 APP = {"MicrosoftAppId": "app", "MicrosoftAppPassword": "secret", "MicrosoftAppTenantId": "tenant"}
 OFF = {"ChannelAuth": "off", "AZURE_FUNCTIONS_ENVIRONMENT": "Development"}
+TENANTS = {"AllowedTenants": "11111111-1111-4111-8111-111111111111"}
 
 LATER = ("botbuilder", "botframework", "msal", "azure.data", "azure.storage", "requests")
 
@@ -25,11 +32,27 @@ LATER = ("botbuilder", "botframework", "msal", "azure.data", "azure.storage", "r
         (OFF, UnsignedTurns),
         (APP, ChannelTokenValidator),
         ({**APP, **OFF}, ChannelTokenValidator),
+        ({**APP, **OFF, "EmulatorTokens": "on"}, EmulatorTokenValidator),
+        ({**APP, **TENANTS}, TenantsOnly),
+        ({**OFF, **TENANTS}, TenantsOnly),
     ],
 )
 def test_who_may_come_in_follows_from_the_settings(given: dict[str, str], validator: type) -> None:
     services = AzureServices(read_settings({**STORAGE, **given}))
     assert type(services.token_validator) is validator
+
+
+def test_a_token_is_checked_without_the_sdks() -> None:
+    look = (
+        "import sys\n"
+        "from adapters import signed_tokens, signing_keys, token_issuers, token_validator\n"
+        f"later = [name for name in sys.modules if name.startswith({LATER!r})]\n"
+        "sys.exit(f'imported for a token: {later}' if later else 0)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", look], cwd=ROOT, env={"PATH": ""}, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
 
 
 def test_users_without_a_conversation_are_reached_as_the_settings_say() -> None:

@@ -9,6 +9,7 @@ from settings import Settings, SettingsError, is_loopback, read_settings, settin
 
 ROOT = Path(__file__).parent.parent.parent
 STORAGE = {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}
+TENANT = "11111111-1111-4111-8111-111111111111"
 # What the host itself reads.
 OF_THE_HOST = {"FUNCTIONS_WORKER_RUNTIME"}
 
@@ -50,12 +51,40 @@ def test_what_is_absent_or_empty_has_its_default() -> None:
         ({"ProactiveServiceUrl": "http://smba.example/"}, "ProactiveServiceUrl"),
         ({"ProactiveServiceUrl": "ftp://smba.example/"}, "ProactiveServiceUrl"),
         ({"BotOpenIdMetadata": "http://127.0.0.1:1/"}, "BotOpenIdMetadata"),
+        ({"ChannelCloud": "Moon"}, "ChannelCloud"),
+        ({"EmulatorTokens": "maybe"}, "EmulatorTokens"),
+        ({"EmulatorTokens": "on"}, "EmulatorTokens"),
+        ({"EmulatorTokens": "on", "AZURE_FUNCTIONS_ENVIRONMENT": "Staging"}, "EmulatorTokens"),
+        (
+            {
+                "EmulatorTokens": "on",
+                "ChannelCloud": "China",
+                "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
+            },
+            "EmulatorTokens",
+        ),
+        ({"AllowedTenants": "contoso.example"}, "AllowedTenants"),
+        ({"AllowedTenants": f"{TENANT},*"}, "AllowedTenants"),
+        ({"AllowedTenants": f"{TENANT} {TENANT}"}, "AllowedTenants"),
+        ({"AllowedTenants": " , "}, "AllowedTenants"),
     ],
 )
 def test_an_unusable_setting_is_named_and_no_secret_is_told(given: dict[str, str], named: str) -> None:
     with pytest.raises(SettingsError, match=named) as caught:
         read_settings({**STORAGE, **given})
     assert "secret" not in str(caught.value)
+
+
+def test_tenants_are_a_list_with_commas_in_either_case() -> None:
+    another = "abcdefab-cdef-4bcd-8fab-cdefabcdefab"
+    given = {**STORAGE, "AllowedTenants": f" {TENANT} ,{another.upper()},"}
+    assert read_settings(given).tenants == {TENANT, another}
+    assert read_settings(STORAGE).tenants == frozenset()
+
+
+def test_the_emulators_tokens_may_be_let_in_in_development() -> None:
+    given = {"EmulatorTokens": "on", "AZURE_FUNCTIONS_ENVIRONMENT": "Development"}
+    assert read_settings({**STORAGE, **given}).emulator_tokens == "on"
 
 
 @pytest.mark.parametrize(

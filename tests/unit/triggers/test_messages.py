@@ -9,10 +9,10 @@ import azure.functions as func
 import pytest
 
 from adapters.in_memory import InMemoryServices
-from agent.incoming import parse_incoming
-from agent.ports import ChannelBusy, KeysUnavailable, NotAuthenticated, NotAuthorized
+from agent.incoming import LARGEST_TURN, parse_incoming
+from agent.ports import Caller, ChannelBusy, KeysUnavailable, NotAuthenticated, NotAuthorized
 from tests.unit.triggers.recording_client import RecordingDurableClient
-from tests.unit.turns import incoming_activity
+from tests.unit.turns import TENANT, incoming_activity
 from triggers import messages
 
 ANSWER_TURN = messages.answer_turn.build().get_user_function().client_function
@@ -27,9 +27,10 @@ class Endpoint:
         self.durable_client = RecordingDurableClient()
         monkeypatch.setattr(messages, "services", lambda: self.services)
 
-    async def post(self, body: Any) -> func.HttpResponse:
+    async def post(self, body: Any, *, authorization: str | None = None) -> func.HttpResponse:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        request = func.HttpRequest("POST", "/api/messages", body=raw)
+        headers = {"Authorization": authorization} if authorization else {}
+        request = func.HttpRequest("POST", "/api/messages", headers=headers, body=raw)
         response: func.HttpResponse = await ANSWER_TURN(req=request, durable_client=self.durable_client)
         return response
 
@@ -82,7 +83,7 @@ async def test_a_turn_that_is_not_let_in_begins_nothing(
     endpoint: Endpoint, error: Exception, status: int
 ) -> None:
     class Closed:
-        async def validate(self, authorization: str | None, *, channel_id: str, service_url: str) -> None:
+        async def authenticate(self, authorization: str | None) -> Caller:
             raise error
 
     endpoint.services.token_validator = Closed()  # type: ignore[assignment]
@@ -90,6 +91,68 @@ async def test_a_turn_that_is_not_let_in_begins_nothing(
     assert (response.status_code, reason(response)) == (status, "no")
     assert endpoint.durable_client.started == []
     assert endpoint.services.connector.calls == []
+
+
+class Strict:
+    """Knows one caller by name, and lets in one tenant; ``admitted`` are those who were let in."""
+
+    def __init__(self) -> None:
+        self.admitted: list[frozenset[str]] = []
+
+    async def authenticate(self, authorization: str | None) -> Caller:
+        if authorization != "Bearer known":
+            raise NotAuthorized("a stranger")
+        return self
+
+    def admit(self, *, channel_id: str, service_url: str, tenants: frozenset[str]) -> None:
+        if tenants != {TENANT}:
+            raise NotAuthorized("another tenant")
+        self.admitted.append(tenants)
+
+
+async def test_a_strangers_body_is_not_read(endpoint: Endpoint) -> None:
+    endpoint.services.token_validator = Strict()  # type: ignore[assignment]
+    response = await endpoint.post(b"{")
+    assert (response.status_code, reason(response)) == (403, "a stranger")
+    assert (await endpoint.post(b"{", authorization="Bearer known")).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("conversation_tenant", "data_tenant", "status"),
+    [
+        (TENANT, None, 200),
+        (TENANT.upper(), TENANT, 200),
+        (None, TENANT, 200),
+        (TENANT, "another", 403),
+        ("another", TENANT, 403),
+        ("another", None, 403),
+        (None, None, 403),
+    ],
+)
+async def test_the_turns_tenant_is_told_to_the_door_wherever_it_stands(
+    endpoint: Endpoint, conversation_tenant: str | None, data_tenant: str | None, status: int
+) -> None:
+    endpoint.services.token_validator = Strict()  # type: ignore[assignment]
+    known = incoming_activity()
+    turn = incoming_activity(
+        conversation={**known["conversation"], "tenantId": conversation_tenant},
+        channelData={"tenant": {"id": data_tenant}} if data_tenant else {},
+    )
+    response = await endpoint.post(turn, authorization="Bearer known")
+    assert response.status_code == status
+    assert len(endpoint.durable_client.started) == (status == 200)
+
+
+async def test_what_is_too_large_is_413_whoever_sends_it(endpoint: Endpoint) -> None:
+    endpoint.services.token_validator = Strict()  # type: ignore[assignment]
+    known = incoming_activity(text="")
+    fits = LARGEST_TURN - len(json.dumps(known).encode())
+    for authorization in ("Bearer known", None):
+        response = await endpoint.post(incoming_activity(text="x" * (fits + 1)), authorization=authorization)
+        assert response.status_code == 413
+        assert str(LARGEST_TURN) in reason(response)
+    as_large = await endpoint.post(incoming_activity(text="x" * fits), authorization="Bearer known")
+    assert as_large.status_code == 200
 
 
 async def test_a_reply_that_does_not_get_through_is_502_and_the_next_delivery_gives_it(
