@@ -20,6 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "function_app": {"activities", "orchestrators", "triggers"},
     "devhost": set(),  # it loads a function app by its path; nothing imports devhost
     "local": set(),  # it starts the app's processes and talks to them from outside
+    "testconnector": set(),  # it stands in for the channel: the app is pointed at it by its settings
 }
 # Of third parties: what decides knows no SDK.
 AGENT_MAY_IMPORT = {"msgspec"}

@@ -1,6 +1,5 @@
 """The Connector port: recorded in memory, and as the REST API on a local server."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -8,7 +7,6 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from adapters.connector_client import BotConnectorClient
 from adapters.credentials import NoCredentials
@@ -25,7 +23,7 @@ from agent.ports import (
     DeliveryAmbiguous,
     MessageTooLarge,
 )
-from tests.contract.connector_server import ConnectorServer, connector_server
+from testconnector.server import ScriptedConnector, running
 
 HELLO = {"type": "message", "text": "Hello ä"}
 CHAT = "a:chat/with?odd#signs"
@@ -48,8 +46,8 @@ class OneToken:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[ConnectorServer]:
-    async with connector_server() as server:
+async def server() -> AsyncIterator[ScriptedConnector]:
+    async with running() as server:
         yield server
 
 
@@ -71,7 +69,7 @@ class TestContract:
         return connector
 
     async def test_each_activity_that_is_sent_has_an_id_of_its_own(
-        self, connector: Connector, server: ConnectorServer
+        self, connector: Connector, server: ScriptedConnector
     ) -> None:
         sent = [await connector.send(HELLO, at=chat(server.url)) for _ in range(2)]
         first, second = (one.activity_id for one in sent)
@@ -80,12 +78,14 @@ class TestContract:
         assert first != second
 
     async def test_a_created_conversation_has_an_id(
-        self, connector: Connector, server: ConnectorServer
+        self, connector: Connector, server: ScriptedConnector
     ) -> None:
-        assert await connector.create_conversation({"members": []}, service_url=server.url, tenant_id=TENANT)
+        assert await connector.create_conversation(
+            {"members": [{"id": "u"}]}, service_url=server.url, tenant_id=TENANT
+        )
 
     async def test_what_was_sent_is_replaced_and_taken_back(
-        self, connector: Connector, server: ConnectorServer
+        self, connector: Connector, server: ScriptedConnector
     ) -> None:
         sent_id = (await connector.send(HELLO, at=chat(server.url))).activity_id
         assert sent_id
@@ -97,7 +97,7 @@ QUOTED = "a:chat%2Fwith%3Fodd%23signs"
 
 
 async def test_the_requests_are_those_of_the_bot_connector(
-    client: BotConnectorClient, server: ConnectorServer
+    client: BotConnectorClient, server: ScriptedConnector
 ) -> None:
     await client.send(HELLO, at=chat(server.url))
     await client.send(HELLO, at=chat(server.url), reply_to_id="in/1")
@@ -107,7 +107,8 @@ async def test_the_requests_are_those_of_the_bot_connector(
         {"members": [{"id": "u"}]}, service_url=server.url.rstrip("/"), tenant_id=TENANT
     )
     in_chat = f"/teams/v3/conversations/{QUOTED}/activities"
-    assert server.calls == [
+    sent = [(call.method, call.path, call.authorization, call.body) for call in server.calls]
+    assert sent == [
         ("POST", in_chat, "Bearer the-token", HELLO),
         ("POST", f"{in_chat}/in%2F1", "Bearer the-token", HELLO),
         ("PUT", f"{in_chat}/1", "Bearer the-token", HELLO),
@@ -116,25 +117,25 @@ async def test_the_requests_are_those_of_the_bot_connector(
     ]
 
 
-async def test_without_credentials_no_token_is_sent(server: ConnectorServer) -> None:
+async def test_without_credentials_no_token_is_sent(server: ScriptedConnector) -> None:
     client = BotConnectorClient(NoCredentials(), hosts=ServiceHosts(with_loopback=True))
     await client.send(HELLO, at=chat(server.url))
     await client.close()
-    assert server.calls[0][2] is None
+    assert server.calls[0].authorization is None
 
 
 async def test_a_token_that_is_not_taken_is_fetched_anew_once(
-    client: BotConnectorClient, server: ConnectorServer
+    client: BotConnectorClient, server: ScriptedConnector
 ) -> None:
-    server.answers.append(error(401, "Unauthorized"))
+    server.faults.next_answers(error(401, "Unauthorized"))
     assert await client.send(HELLO, at=chat(server.url))
-    assert [call[2] for call in server.calls] == ["Bearer the-token", "Bearer a-fresh-token"]
+    assert [call.authorization for call in server.calls] == ["Bearer the-token", "Bearer a-fresh-token"]
 
 
 async def test_a_fresh_token_that_is_not_taken_either_is_a_refusal_and_an_alert(
-    client: BotConnectorClient, server: ConnectorServer, caplog: pytest.LogCaptureFixture
+    client: BotConnectorClient, server: ScriptedConnector, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server.answers.extend([error(401, "BotNotRegistered"), error(401, "BotNotRegistered")])
+    server.faults.next_answers(*[{"error": "BotNotRegistered"}] * 2)
     with pytest.raises(ChannelRefused, match="401 BotNotRegistered"):
         await client.send(HELLO, at=chat(server.url))
     assert len(server.calls) == 2
@@ -144,15 +145,16 @@ async def test_a_fresh_token_that_is_not_taken_either_is_a_refusal_and_an_alert(
 
 
 async def test_an_empty_202_is_a_success_without_an_id(
-    client: BotConnectorClient, server: ConnectorServer
+    client: BotConnectorClient, server: ScriptedConnector
 ) -> None:
-    server.answers.append(web.Response(status=202))
+    server.faults.next_answers({"status": 202})
     assert (await client.send(HELLO, at=chat(server.url))).activity_id is None
 
 
-def error(status: int, code: Any, message: str = "", **headers: str) -> web.Response:
+def error(status: int, code: str, message: str = "", **headers: str) -> dict[str, Any]:
+    """The effect of answering so."""
     body = {"error": {"code": code, "message": message}}
-    return web.json_response(body, status=status, headers=headers)
+    return {"status": status, "body": body, "headers": headers}
 
 
 LONG_AGO = "Wed, 21 Oct 2015 07:28:00 GMT"
@@ -176,16 +178,16 @@ NUMBERED = json.dumps({"errorCode": 209, "message": "blocked"})
         (error(429, "TooManyRequests"), ChannelBusy),
         (error(500, "ServiceError"), DeliveryAmbiguous),
         (error(502, "BadGateway"), DeliveryAmbiguous),
-        (web.Response(status=503, text="<html>"), DeliveryAmbiguous),
-        (web.Response(status=400, text="<html>"), ChannelRefused),
-        (web.Response(status=302, headers={"Location": "http://127.0.0.1:9/"}), ChannelRefused),
+        ({"status": 503, "body": "<html>"}, DeliveryAmbiguous),
+        ({"status": 400, "body": "<html>"}, ChannelRefused),
+        ({"status": 302, "location": "http://127.0.0.1:9/"}, ChannelRefused),
     ],
 )
 async def test_each_error_means_what_the_caller_is_to_do(
-    client: BotConnectorClient, server: ConnectorServer, answer: web.Response, means: type[Exception]
+    client: BotConnectorClient, server: ScriptedConnector, answer: dict[str, Any], means: type[Exception]
 ) -> None:
-    server.answers.append(answer)
-    with pytest.raises(means, match=str(answer.status)) as caught:
+    server.faults.next_answers(answer)
+    with pytest.raises(means, match=str(answer["status"])) as caught:
         await client.send(HELLO, at=chat(server.url))
     assert type(caught.value) is means
     assert "Hello" not in str(caught.value)
@@ -204,19 +206,19 @@ async def test_each_error_means_what_the_caller_is_to_do(
     ],
 )
 async def test_a_busy_channel_says_how_long_to_wait(
-    client: BotConnectorClient, server: ConnectorServer, given: str, seconds: float
+    client: BotConnectorClient, server: ScriptedConnector, given: str, seconds: float
 ) -> None:
-    server.answers.append(error(429, "TooManyRequests", **{"Retry-After": given}))
+    server.faults.next_answers(error(429, "TooManyRequests", **{"Retry-After": given}))
     with pytest.raises(ChannelBusy) as caught:
         await client.send(HELLO, at=chat(server.url))
     assert caught.value.retry_after == timedelta(seconds=seconds)
 
 
 async def test_a_busy_channel_may_say_when_instead_of_how_long(
-    client: BotConnectorClient, server: ConnectorServer
+    client: BotConnectorClient, server: ScriptedConnector
 ) -> None:
     then = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
-    server.answers.append(error(429, "TooManyRequests", **{"Retry-After": then}))
+    server.faults.next_answers(error(429, "TooManyRequests", **{"Retry-After": then}))
     with pytest.raises(ChannelBusy) as caught:
         await client.send(HELLO, at=chat(server.url))
     assert timedelta(seconds=80) < caught.value.retry_after <= timedelta(seconds=90)
@@ -234,29 +236,18 @@ async def test_what_is_no_url_is_refused(client: BotConnectorClient) -> None:
         await client.send(HELLO, at=chat("http://"))
 
 
+@pytest.mark.parametrize("when", ["before", "after", "mid-body"])
 async def test_a_connection_that_is_cut_leaves_it_open_what_became_of_the_message(
-    client: BotConnectorClient, cutting_port: int
+    client: BotConnectorClient, server: ScriptedConnector, when: str
 ) -> None:
+    server.faults.next_answers({"cut": when})
     with pytest.raises(DeliveryAmbiguous):
-        await client.send(HELLO, at=chat(f"http://127.0.0.1:{cutting_port}/"))
-
-
-@pytest.fixture
-async def cutting_port() -> AsyncIterator[int]:
-    """A server that reads the request and cuts the connection."""
-
-    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.close()
-
-    server = await asyncio.start_server(cut, "127.0.0.1", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
+        await client.send(HELLO, at=chat(server.url))
 
 
 async def test_a_creation_that_tells_no_id_is_refused(
-    client: BotConnectorClient, server: ConnectorServer
+    client: BotConnectorClient, server: ScriptedConnector
 ) -> None:
-    server.answers.append(web.json_response({}, status=201))
+    server.faults.next_answers({"status": 201, "body": {}})
     with pytest.raises(ChannelRefused, match="no id"):
-        await client.create_conversation({}, service_url=server.url, tenant_id=TENANT)
+        await client.create_conversation({"members": [{"id": "u"}]}, service_url=server.url, tenant_id=TENANT)

@@ -7,7 +7,7 @@ import aiohttp
 
 from local.playground_driver import PlaygroundDriver
 from local.stack import Stack
-from tests.contract.connector_server import connector_server
+from testconnector.server import running
 from tests.e2e.jobs import job_states, states_once_ended
 from tests.e2e.test_main_job import DELIVERED, PLACED
 from tests.e2e.turns import message_turn, post_turn
@@ -46,15 +46,15 @@ async def test_a_kill_before_the_acknowledgement_is_made_good_by_the_next_delive
     stack: Stack, playground: PlaygroundDriver
 ) -> None:
     jobs_before = len(await job_states(stack))
-    async with connector_server() as connector:
+    async with running() as connector:
         turn = message_turn("order a laptop", playground=playground, ports=stack.ports)
         turn["serviceUrl"] = connector.url
-        connector.is_holding = True
+        connector.faults.add({"effect": {"hold": "before"}})
         first = asyncio.create_task(post_turn(turn, ports=stack.ports))
-        await asyncio.wait_for(connector.somebody_waits.wait(), 20)
+        await asyncio.wait_for(connector.recording.next_call(lambda call: call.operation == "reply"), 20)
         kill_functions_host(stack)  # the job is stored, and the acknowledgement on its way
         assert isinstance((await asyncio.gather(first, return_exceptions=True))[0], aiohttp.ClientError)
-        connector.is_holding = False
+        connector.faults.clear()
         stack.start_functions_host()
         statuses = [(await post_turn(turn, ports=stack.ports))[0] for _ in range(2)]
         assert set(await states_once_ended(stack)) == {"Completed"}

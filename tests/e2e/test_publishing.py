@@ -11,7 +11,19 @@ from local.processes import StackError
 from tests.e2e.conftest import quick_stack
 from tests.e2e.publishing import publish, published_files
 
-NOT_DEPLOYED = ("devhost", "local", "tests", "bench", "docs", "infra", "appPackage", ".venv", ".ci", ".git")
+NOT_DEPLOYED = (
+    "devhost",
+    "local",
+    "testconnector",
+    "tests",
+    "bench",
+    "docs",
+    "infra",
+    "appPackage",
+    ".venv",
+    ".ci",
+    ".git",
+)
 
 
 def test_only_what_the_app_needs_is_published() -> None:

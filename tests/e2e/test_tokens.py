@@ -8,7 +8,8 @@ import pytest
 from local.playground import connector_url
 from local.playground_driver import PlaygroundDriver
 from local.stack import Stack
-from tests.e2e.channel_issuer import ChannelIssuer, published
+from testconnector.server import ScriptedConnector, running
+from testconnector.signing import SigningKeys
 from tests.e2e.conftest import RunStack
 from tests.e2e.turns import message_turn, post_turn
 
@@ -17,21 +18,21 @@ PROBLEM = "application/problem+json"
 
 
 @pytest.fixture(scope="module")
-def issuer() -> ChannelIssuer:
-    return ChannelIssuer()
+async def issuer() -> AsyncIterator[ScriptedConnector]:
+    async with running() as connector:
+        yield connector
 
 
 @pytest.fixture(scope="module")
-async def stack(run_stack: RunStack, issuer: ChannelIssuer) -> AsyncIterator[Stack]:
-    async with published(issuer) as metadata_url:
-        settings = {
-            "MicrosoftAppId": APP_ID,
-            "MicrosoftAppPassword": "not-a-secret",
-            "MicrosoftAppTenantId": "7d0c1b52-5f0e-4b5c-9a37-2c4d5f8e1a60",
-            "BotOpenIdMetadata": metadata_url,
-        }
-        with run_stack(settings) as running:
-            yield running
+async def stack(run_stack: RunStack, issuer: ScriptedConnector) -> AsyncIterator[Stack]:
+    settings = {
+        "MicrosoftAppId": APP_ID,
+        "MicrosoftAppPassword": "not-a-secret",
+        "MicrosoftAppTenantId": "7d0c1b52-5f0e-4b5c-9a37-2c4d5f8e1a60",
+        "BotOpenIdMetadata": issuer.metadata_url,
+    }
+    with run_stack(settings) as stack:
+        yield stack
 
 
 @pytest.fixture
@@ -42,9 +43,9 @@ def turn(stack: Stack, playground: PlaygroundDriver) -> dict[str, Any]:
 
 
 async def test_a_turn_that_the_channel_signed_is_answered(
-    stack: Stack, turn: dict[str, Any], issuer: ChannelIssuer
+    stack: Stack, turn: dict[str, Any], issuer: ScriptedConnector
 ) -> None:
-    token = issuer.token(app_id=APP_ID, service_url=connector_url(stack.ports))
+    token = issuer.keys.channel_token(app_id=APP_ID, service_url=connector_url(stack.ports))
     status, _, body = await post_turn(turn, ports=stack.ports, token=token)
     assert status == 200
     assert body is not None
@@ -63,14 +64,16 @@ async def test_a_turn_without_a_token_is_refused(stack: Stack, turn: dict[str, A
     ["forged", "expired", "for another app", "for another service URL", "of no known algorithm"],
 )
 async def test_a_turn_with_a_token_that_the_channel_did_not_sign_for_it_is_refused(
-    stack: Stack, turn: dict[str, Any], issuer: ChannelIssuer, fault: str
+    stack: Stack, turn: dict[str, Any], issuer: ScriptedConnector, fault: str
 ) -> None:
     service_url = connector_url(stack.ports)
     tokens = {
-        "forged": ChannelIssuer().token(app_id=APP_ID, service_url=service_url),
-        "expired": issuer.token(app_id=APP_ID, service_url=service_url, age_seconds=2 * 3600),
-        "for another app": issuer.token(app_id="another-app", service_url=service_url),
-        "for another service URL": issuer.token(app_id=APP_ID, service_url="https://elsewhere.example/"),
+        "forged": SigningKeys().channel_token(app_id=APP_ID, service_url=service_url),
+        "expired": issuer.keys.channel_token(app_id=APP_ID, service_url=service_url, age_seconds=2 * 3600),
+        "for another app": issuer.keys.channel_token(app_id="another-app", service_url=service_url),
+        "for another service URL": issuer.keys.channel_token(
+            app_id=APP_ID, service_url="https://elsewhere.example/"
+        ),
         "of no known algorithm": "eyJhbGciOiJub25lIn0.e30.",
     }
     status, content_type, body = await post_turn(turn, ports=stack.ports, token=tokens[fault])
