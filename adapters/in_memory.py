@@ -109,7 +109,7 @@ class OpenDoor:
 class InMemoryConversationStore:
     def __init__(self) -> None:
         self._conversations: dict[tuple[str, str], Conversation] = {}
-        self._personal: dict[tuple[str, str, Route], tuple[str, str]] = {}
+        self._personal: dict[tuple[str, str, Route], Conversation] = {}
         self._heard_at: dict[tuple[str | None, str | None], datetime] = {}
 
     async def heard(self, conversation: Conversation, *, at: datetime) -> None:
@@ -127,8 +127,7 @@ class InMemoryConversationStore:
         return self._conversations.get((channel_id, conversation_id))
 
     async def find_personal(self, tenant_id: str, aad_object_id: str, *, route: Route) -> Conversation | None:
-        key = self._personal.get((tenant_id, aad_object_id, route))
-        found = self._conversations.get(key) if key else None
+        found = self._personal.get((tenant_id, aad_object_id, route))
         if found and found.gone_at:
             heard_at = self._heard_at.get((tenant_id, aad_object_id), found.gone_at)
             return None if heard_at > found.gone_at else found
@@ -141,9 +140,13 @@ class InMemoryConversationStore:
         self._change(conversation, service_url=service_url)
 
     def _change(self, conversation: Conversation, **fields: Any) -> None:
-        known = self._conversations.get((conversation.channel_id, conversation.conversation_id))
-        if known:
-            self._keep(msgspec.structs.replace(known, **fields))
+        key = conversation.conversation_key
+
+        def changed(kept: Conversation) -> Conversation:
+            return msgspec.structs.replace(kept, **fields) if kept.conversation_key == key else kept
+
+        self._conversations = {ids: changed(kept) for ids, kept in self._conversations.items()}
+        self._personal = {user: changed(kept) for user, kept in self._personal.items()}
 
     def _keep(self, conversation: Conversation) -> None:
         self._conversations[conversation.channel_id, conversation.conversation_id] = conversation
@@ -151,7 +154,7 @@ class InMemoryConversationStore:
     def _point_to(self, conversation: Conversation, route: Route) -> None:
         if conversation.tenant_id and conversation.aad_object_id:
             user = (conversation.tenant_id, conversation.aad_object_id, route)
-            self._personal[user] = (conversation.channel_id, conversation.conversation_id)
+            self._personal[user] = conversation
 
 
 class InMemoryTurnClaims:

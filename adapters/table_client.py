@@ -131,7 +131,7 @@ class TableClient:
         answer = await self._call(
             method,
             row_path(self._table_name, partition_key, row_key),
-            headers={**JSON, "If-Match": etag} if etag else JSON,
+            headers=JSON if etag is None else {**JSON, "If-Match": etag},
             body=body,
         )
         if answer.status == 404:

@@ -121,6 +121,32 @@ class TestConversationStore:
         await conversations.heard(chat, at=NOON + timedelta(seconds=1))
         assert await conversations.find_personal(chat.tenant_id, chat.aad_object_id, route="copilot") is None
 
+    async def test_a_users_conversation_that_went_is_known_to_be_gone_until_it_is_heard_again(
+        self, conversations: ConversationStore
+    ) -> None:
+        chat = personal()
+        assert chat.tenant_id and chat.aad_object_id
+        await conversations.heard(chat, at=NOON)
+        # A turn that tells an agent's removal need not tell who removed it.
+        await conversations.mark_gone(msgspec.structs.replace(chat, aad_object_id=None), at=NOON)
+        gone = await conversations.find_personal(chat.tenant_id, chat.aad_object_id, route="teams")
+        assert gone == msgspec.structs.replace(chat, gone_at=NOON)
+        await conversations.heard(chat, at=NOON)
+        assert await conversations.find_personal(chat.tenant_id, chat.aad_object_id, route="teams") == chat
+
+    async def test_a_conversation_that_goes_takes_no_other_of_its_user_with_it(
+        self, conversations: ConversationStore
+    ) -> None:
+        chat = personal()
+        assert chat.tenant_id and chat.aad_object_id
+        thread = msgspec.structs.replace(chat, conversation_id=f"a:{a_name()}")
+        await conversations.heard(chat, at=NOON)
+        await conversations.created(thread, route="copilot")
+        await conversations.mark_gone(chat, at=NOON)
+        assert (
+            await conversations.find_personal(chat.tenant_id, chat.aad_object_id, route="copilot") == thread
+        )
+
     async def test_what_happens_to_an_unknown_conversation_is_ignored(
         self, conversations: ConversationStore
     ) -> None:

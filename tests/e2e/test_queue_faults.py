@@ -3,13 +3,12 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from typing import Any
 
 import pytest
-from azure.core.exceptions import ResourceNotFoundError
-from azure.data.tables import TableClient, TableEntity
 
+from adapters.storage_account import account_of
+from adapters.tables import Tables
 from local.playground_driver import PlaygroundDriver
 from local.send import put_on_queue
 from local.stack import Stack
@@ -30,14 +29,17 @@ def stack(run_stack: RunStack) -> Iterator[Stack]:
 async def ledger_row(stack: Stack, matches: Callable[[Row], bool]) -> Row:
     """The first row of the ledger that ``matches``, as soon as there is one."""
     deadline = time.monotonic() + LEDGER_SECONDS
-    rows: list[TableEntity] = []
-    with TableClient.from_connection_string(stack.connection_string, "deliveries") as ledger:
+    rows: list[Row] = []
+    tables = Tables(account_of(stack.connection_string))
+    try:
+        ledger = await tables.table("deliveries")
         while time.monotonic() < deadline:
-            with suppress(ResourceNotFoundError):  # the app makes the table at its first use
-                rows = await asyncio.to_thread(lambda: list(ledger.list_entities()))
+            rows = [row.columns async for page in ledger.pages() for row in page]
             if found := next(filter(matches, rows), None):
                 return found
             await asyncio.sleep(0.2)
+    finally:
+        await tables.close()
     pytest.fail(f"No such row in the ledger within {LEDGER_SECONDS} s; there are: {rows}")
 
 

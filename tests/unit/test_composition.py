@@ -22,7 +22,7 @@ APP = {"MicrosoftAppId": "app", "MicrosoftAppPassword": "secret", "MicrosoftAppT
 OFF = {"ChannelAuth": "off", "AZURE_FUNCTIONS_ENVIRONMENT": "Development"}
 TENANTS = {"AllowedTenants": "11111111-1111-4111-8111-111111111111"}
 
-LATER = ("botbuilder", "botframework", "msal", "azure.data", "azure.storage", "requests")
+LATER = ("botbuilder", "botframework", "msal", "azure.storage", "requests")
 
 
 @pytest.mark.parametrize(
