@@ -28,6 +28,8 @@ from agent.ports import (
 from settings import Settings, is_loopback, is_safe_url, read_settings
 
 if TYPE_CHECKING:
+    from adapters.clouds import Cloud
+    from adapters.connector_client import Credentials
     from adapters.tables import Tables
 
 
@@ -57,19 +59,16 @@ class AzureServices:
     @cached_property
     def connector(self) -> Connector:
         from adapters.connector_client import BotConnectorClient
-        from adapters.credentials import MULTI_TENANT, MsalCredentials, NoCredentials
         from adapters.service_hosts import ServiceHosts
 
         settings = self._settings
-        hosts = ServiceHosts(also=settings.service_hosts, with_loopback=settings.is_development)
-        if not settings.app_id:
-            return BotConnectorClient(NoCredentials(), hosts=hosts)
-        credentials = MsalCredentials(
-            app_id=settings.app_id,
-            app_password=settings.app_password,
-            tenant_id=MULTI_TENANT if settings.app_type == "MultiTenant" else settings.app_tenant_id,
+        return BotConnectorClient(
+            self._credentials,
+            hosts=ServiceHosts(
+                cloud=self._cloud, also=settings.service_hosts, with_loopback=settings.is_development
+            ),
+            other_service_urls=self._cloud.other_service_urls,
         )
-        return BotConnectorClient(credentials, hosts=hosts)
 
     @cached_property
     def bot_runner(self) -> BotRunner:
@@ -161,7 +160,7 @@ class AzureServices:
     def delivery_options(self) -> DeliveryOptions:
         return DeliveryOptions(
             route=self._settings.proactive_route,
-            service_url=self._settings.proactive_service_url,
+            service_url=self._settings.proactive_service_url or self._cloud.service_url,
             agent_id=f"28:{self._settings.app_id}" if self._settings.app_id else "",
             max_activity_bytes=self._settings.max_activity_bytes,
             ambiguous_sends=self._settings.ambiguous_sends or None,
@@ -170,6 +169,34 @@ class AzureServices:
     @cached_property
     def retention(self) -> timedelta:
         return self._settings.retention
+
+    @cached_property
+    def _cloud(self) -> "Cloud":
+        from adapters.clouds import CLOUDS
+
+        return CLOUDS[self._settings.cloud]
+
+    @cached_property
+    def _credentials(self) -> "Credentials":
+        from adapters.credentials import CachedCredentials, NoCredentials
+
+        settings, cloud = self._settings, self._cloud
+        if not settings.app_id:
+            return NoCredentials()
+
+        from adapters.entra import EntraApp, ManagedIdentity, certificate, federated, secret
+
+        if settings.app_type == "UserAssignedMSI":
+            return CachedCredentials(ManagedIdentity(settings.app_id, resource=cloud.resource).fetch)
+        if settings.app_certificate:
+            credential = certificate(settings.app_certificate)
+        elif settings.app_federated_client_id:
+            credential = federated(settings.app_federated_client_id, cloud=cloud)
+        else:
+            credential = secret(settings.app_password)
+        tenant_id = cloud.multi_tenant if settings.app_type == "MultiTenant" else settings.app_tenant_id
+        app = EntraApp(app_id=settings.app_id, tenant_id=tenant_id, cloud=cloud, credential=credential)
+        return CachedCredentials(app.fetch)
 
     @cached_property
     def _tables(self) -> "Tables":

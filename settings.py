@@ -47,9 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     storage_connection: str = msgspec.field(name="AzureWebJobsStorage", default="")
     proactive_messages_queue: str = msgspec.field(name="ProactiveMessagesQueue", default="proactive-messages")
     proactive_route: Literal["teams", "copilot"] = msgspec.field(name="ProactiveRoute", default="teams")
-    proactive_service_url: str = msgspec.field(
-        name="ProactiveServiceUrl", default="https://smba.trafficmanager.net/teams/"
-    )
+    proactive_service_url: str = msgspec.field(name="ProactiveServiceUrl", default="")
     allowed_service_hosts: str = msgspec.field(name="AllowedServiceHosts", default="")
     tenant_requests_per_second: int = msgspec.field(name="TenantRequestsPerSecond", default=30)
     conversation_send_limits: str = msgspec.field(
@@ -111,12 +109,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
 def _check(settings: Settings) -> None:
     if not settings.storage_connection:
         raise SettingsError("The app setting AzureWebJobsStorage is missing: a storage connection string")
-    if settings.app_id and not settings.app_password:
-        raise SettingsError("The app setting MicrosoftAppPassword is missing: MicrosoftAppId is set")
-    if settings.app_id and settings.app_type == "SingleTenant" and not settings.app_tenant_id:
-        raise SettingsError(
-            "The app setting MicrosoftAppTenantId is missing: MicrosoftAppType is SingleTenant"
-        )
+    _check_identity(settings)
     _check_who_may_come_in(settings)
     if not SMALLEST_ACTIVITY <= settings.max_activity_bytes <= LARGEST_ACTIVITY:
         raise SettingsError(
@@ -138,6 +131,10 @@ def _check(settings: Settings) -> None:
             raise SettingsError(
                 f"The app setting {name} must be an https URL (http: loopback, in Development)"
             )
+    if settings.cloud == "China" and not (settings.proactive_service_url and settings.service_hosts):
+        raise SettingsError(
+            "ChannelCloud is China: ProactiveServiceUrl and AllowedServiceHosts must tell its channel"
+        )
 
 
 def _check_who_may_come_in(settings: Settings) -> None:
@@ -149,6 +146,32 @@ def _check_who_may_come_in(settings: Settings) -> None:
         raise SettingsError("The app setting AllowedTenants names no tenant; leave it empty to let all in")
     if not all(TENANT_ID.fullmatch(tenant) for tenant in settings.tenants):
         raise SettingsError("The app setting AllowedTenants must be tenant ids (GUIDs), with commas")
+
+
+def _check_identity(settings: Settings) -> None:
+    """Whether the app can prove who it is, and in one way alone."""
+    if not settings.app_id:
+        return
+    credentials = {
+        "MicrosoftAppPassword": settings.app_password,
+        "MicrosoftAppCertificate": settings.app_certificate,
+        "MicrosoftAppFederatedClientId": settings.app_federated_client_id,
+    }
+    given = [name for name, value in credentials.items() if value]
+    if settings.app_type == "UserAssignedMSI":
+        if given:
+            raise SettingsError(
+                f"MicrosoftAppType is UserAssignedMSI, which needs no {' and no '.join(given)}: clear it"
+            )
+        return
+    if len(given) > 1:
+        raise SettingsError(f"The app settings {' and '.join(given)} are set: one of them is to be")
+    if not given:
+        raise SettingsError(f"MicrosoftAppId is set, and none of the app settings {', '.join(credentials)}")
+    if settings.app_type == "SingleTenant" and not settings.app_tenant_id:
+        raise SettingsError(
+            "The app setting MicrosoftAppTenantId is missing: MicrosoftAppType is SingleTenant"
+        )
 
 
 def is_safe_url(url: str, is_development: bool) -> bool:

@@ -33,8 +33,8 @@ class Credentials(Protocol):
     async def token(self) -> str | None:
         """A bearer token for the Bot Connector, or None where turns and sends are unsigned."""
 
-    async def forget(self) -> None:
-        """The token was not taken: fetch a fresh one when asked again."""
+    async def forget(self, token: str) -> None:
+        """``token`` was not taken: fetch a fresh one when asked again."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -141,20 +141,21 @@ class BotConnectorClient:
 
     async def _authenticated(self, request: Request, service_url: str) -> Answer:
         """Request; a token that is not taken may have been withdrawn: it is fetched anew, once."""
+        token = await self._credentials.token()
         try:
-            return await self._request(request, service_url)
+            return await self._request(request, service_url, token)
         except NotAuthenticated:
-            await self._credentials.forget()
+            await self._credentials.forget(token or "")
+        token = await self._credentials.token()
         try:
-            return await self._request(request, service_url)
+            return await self._request(request, service_url, token)
         except NotAuthenticated as error:
             log.error("The channel does not take a fresh token of ours: %s %s", error, error.trace)
             raise ChannelRefused(str(error), trace=error.trace) from None
 
-    async def _request(self, request: Request, service_url: str) -> Answer:
+    async def _request(self, request: Request, service_url: str, token: str | None) -> Answer:
         url = URL(self._base_of(service_url) + request.path, encoded=True)
         headers = {"Accept": "application/json", "Content-Type": "application/json; charset=utf-8"}
-        token = await self._credentials.token()
         if token:
             headers["Authorization"] = f"Bearer {token}"
         data = msgspec.json.encode(request.body) if request.body is not None else None

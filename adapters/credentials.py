@@ -1,68 +1,117 @@
-"""Our own tokens for the Bot Connector: client credentials through msal."""
+"""Our own token for the Bot Connector: kept, fetched once for all who ask, and refreshed before it is due."""
 
 import asyncio
+import logging
+import time
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
-import msal
-import requests
+import msgspec
 
-from agent.ports import ChannelBusy, TokenRefused
+from agent.ports import ChannelBusy, ChannelError, TokenRefused
 
-SCOPE = "https://api.botframework.com/.default"
-AUTHORITY = "https://login.microsoftonline.com"
-MULTI_TENANT = "botframework.com"
-TIMEOUT_SECONDS = 5.0
+log = logging.getLogger(__name__)
+
+# A turn has 9 s in all. A fetch that takes longer goes on, and those who ask later have its token.
+PATIENCE_SECONDS = 5.0
+REFRESH_AFTER = 0.75  # of a token's lifetime
+EARLY_RETRY_SECONDS = 60.0
+# A token must still be good when the channel reads it.
+EXPIRY_MARGIN_SECONDS = 30.0
 RETRY_AFTER = timedelta(seconds=5)
 
 
-class MsalCredentials:
-    """Tokens by client credentials (OAuth 2.0), cached by msal until they are about to expire.
+class FetchedToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A token as it was given: for how long it is good, and when its giver would have it refreshed."""
 
-    ``tenant_id``: the app's tenant, or MULTI_TENANT for a multi-tenant app. Bot Framework documentation,
-    "Authenticate requests with the Bot Connector API", section "Bot to connector".
+    token: str
+    seconds: float
+    refresh_after_seconds: float | None = None
+
+
+class AskedToWait(ChannelBusy):
+    """Whoever gives tokens said for how long it is not to be asked again."""
+
+
+class _Held(msgspec.Struct, frozen=True):
+    token: str
+    refresh_at: float
+    expires_at: float
+
+
+class CachedCredentials:
+    """One token a process.
+
+    ``fetch`` blocks and raises TokenRefused or ChannelBusy; it runs in a thread. ``now`` is the clock on the
+    wall: a monotonic one stands still while a host is frozen, and the token's lifetime does not.
     """
 
-    def __init__(self, *, app_id: str, app_password: str, tenant_id: str, http_client: Any = None) -> None:
-        self._app_id = app_id
-        self._app_password = app_password
-        self._tenant_id = tenant_id
-        self._http_client = http_client
-        self._app: Any = None
-        self._one_at_a_time = asyncio.Lock()
+    def __init__(self, fetch: Callable[[], FetchedToken], *, now: Callable[[], float] = time.time) -> None:
+        self._fetch = fetch
+        self._now = now
+        self._held: _Held | None = None
+        self._fetching: asyncio.Task[_Held] | None = None
+        self._not_before = 0.0
+        self._early_not_before = 0.0
 
-    async def token(self) -> str | None:
-        """A bearer token. Raises TokenRefused when Entra gives none, ChannelBusy when it is not reached."""
-        async with self._one_at_a_time:  # msal blocks, and asks once for all who wait
-            try:
-                answer = await asyncio.to_thread(self._acquire)
-            except requests.RequestException as error:
-                raise ChannelBusy("Entra cannot be reached", retry_after=RETRY_AFTER) from error
-            except (ValueError, RuntimeError):
-                # What msal raises for a tenant that is not there quotes Entra's answer: it is not kept.
-                raise TokenRefused("Entra does not know the app's tenant") from None
-        if "access_token" not in answer:
-            raise TokenRefused(f"Entra gave no token for the app: {answer.get('error', 'no reason given')}")
-        token: str = answer["access_token"]
-        return token
+    async def token(self) -> str:
+        """A bearer token. Raises TokenRefused when none is given, ChannelBusy when none can be had now."""
+        held = self._held
+        if held is not None:  # each send comes by here: no lock, no thread, no msal
+            now = self._now()
+            if now < held.refresh_at:
+                return held.token
+            if now < held.expires_at:
+                self._refresh_early(now)
+                return held.token
+        return await self._fetched()
 
-    async def forget(self) -> None:
-        """The channel did not take our token: the next one is to be a fresh one."""
-        async with self._one_at_a_time:
-            if self._app is not None:
-                await asyncio.to_thread(self._app.remove_tokens_for_client)
+    async def forget(self, token: str) -> None:
+        """The channel did not take ``token``. Of many who say so at once, the first has it replaced."""
+        if self._held is not None and self._held.token == token:
+            self._held = None
 
-    def _acquire(self) -> dict[str, Any]:
-        if self._app is None:
-            self._app = msal.ConfidentialClientApplication(
-                self._app_id,
-                client_credential=self._app_password,
-                authority=f"{AUTHORITY}/{self._tenant_id}",
-                http_client=self._http_client,
-                timeout=TIMEOUT_SECONDS,
-            )
-        answer: dict[str, Any] = self._app.acquire_token_for_client(scopes=[SCOPE])
-        return answer
+    async def _fetched(self) -> str:
+        if self._fetching is None:
+            wait = self._not_before - self._now()
+            if wait > 0:
+                raise ChannelBusy("no token yet: asked to wait", retry_after=timedelta(seconds=wait))
+            self._begin()
+        assert self._fetching is not None
+        done, _ = await asyncio.wait({self._fetching}, timeout=PATIENCE_SECONDS)
+        if not done:
+            raise ChannelBusy("no token yet: no answer in time", retry_after=RETRY_AFTER)
+        return done.pop().result().token
+
+    def _refresh_early(self, now: float) -> None:
+        if self._fetching is None and now >= max(self._not_before, self._early_not_before):
+            self._early_not_before = now + EARLY_RETRY_SECONDS
+            self._begin()
+
+    def _begin(self) -> None:
+        self._fetching = asyncio.create_task(self._fetch_in_thread(), name="fetch a token")
+        self._fetching.add_done_callback(self._end)
+
+    async def _fetch_in_thread(self) -> _Held:
+        asked_at = self._now()  # its lifetime counts from later on: this is the safe side
+        fetched = await asyncio.to_thread(self._fetch)
+        refresh_after = fetched.refresh_after_seconds or fetched.seconds * REFRESH_AFTER
+        self._held = _Held(
+            fetched.token,
+            refresh_at=asked_at + min(refresh_after, fetched.seconds * REFRESH_AFTER),
+            expires_at=asked_at + fetched.seconds - EXPIRY_MARGIN_SECONDS,
+        )
+        return self._held
+
+    def _end(self, ended: "asyncio.Task[_Held]") -> None:
+        self._fetching = None
+        error = None if ended.cancelled() else ended.exception()
+        if isinstance(error, AskedToWait):
+            self._not_before = self._now() + error.retry_after.total_seconds()
+        if isinstance(error, TokenRefused):
+            log.error("The agent is given no token: %s", error)
+        elif isinstance(error, ChannelError):
+            log.warning("The agent's token could not be fetched: %s", error)
 
 
 class NoCredentials:
@@ -71,5 +120,5 @@ class NoCredentials:
     async def token(self) -> str | None:
         return None
 
-    async def forget(self) -> None:
+    async def forget(self, token: str) -> None:
         return

@@ -2,28 +2,22 @@
 
 from yarl import URL
 
+from adapters.clouds import PUBLIC, Cloud
 from agent.ports import ChannelRefused
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-# Teams in Microsoft's clouds (Teams documentation, "Send proactive messages", section "Get the service
-# URL"), and the channels that Bot Framework itself serves. China is told by its turns: set it.
-OF_THE_CLOUDS = frozenset(
-    {
-        "smba.trafficmanager.net",
-        "smba.infra.gcc.teams.microsoft.com",
-        "smba.infra.gov.teams.microsoft.us",
-        "smba.infra.dod.teams.microsoft.us",
-        "directline.botframework.com",
-        "webchat.botframework.com",
-    }
-)
 
 
 class ServiceHosts:
-    """The allow-list of Bot Connector hosts: the clouds' own, ``also``, and loopback where it is let in."""
+    """The allow-list of Bot Connector hosts: those of our cloud, ``also``, and loopback where it is let in.
 
-    def __init__(self, *, also: frozenset[str] = frozenset(), with_loopback: bool = False) -> None:
-        self._allowed = OF_THE_CLOUDS | also
+    Other clouds' hosts are not in it: a token of one cloud is of no use in another, and not to be seen there.
+    """
+
+    def __init__(
+        self, *, cloud: Cloud = PUBLIC, also: frozenset[str] = frozenset(), with_loopback: bool = False
+    ) -> None:
+        self._allowed = cloud.hosts | also
         self._with_loopback = with_loopback
 
     def checked(self, url: str) -> URL:

@@ -41,7 +41,7 @@ class OneToken:
     async def token(self) -> str | None:
         return "a-fresh-token" if self.forgotten else "the-token"
 
-    async def forget(self) -> None:
+    async def forget(self, token: str) -> None:
         self.forgotten += 1
 
 

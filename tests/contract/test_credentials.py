@@ -1,110 +1,179 @@
-"""Our own tokens: msal's real code, its HTTP answered here."""
+"""Our own token: kept, fetched once for all, refreshed early, replaced when it was not taken."""
 
 import asyncio
-import json
-from typing import Any
+import threading
+from datetime import timedelta
 
 import pytest
-import requests
 
-from adapters.credentials import MULTI_TENANT, MsalCredentials
+from adapters import credentials
+from adapters.credentials import AskedToWait, CachedCredentials, FetchedToken, NoCredentials
 from agent.ports import ChannelBusy, TokenRefused
 
-TENANT = "11111111-1111-4111-8111-111111111111"
+BUSY = ChannelBusy("down", retry_after=timedelta(seconds=5))
 
 
-class Answer:
-    def __init__(self, body: dict[str, Any], status_code: int = 200) -> None:
-        self.status_code = status_code
-        self.text = json.dumps(body)
-        self.headers: dict[str, str] = {}
+class Giver:
+    """Gives ``token-1``, ``token-2`` ..., good for an hour by a clock that is stepped; or fails; or waits."""
 
-    def raise_for_status(self) -> None:
-        assert self.status_code < 400
+    def __init__(self) -> None:
+        self.time = 1_000_000.0
+        self.asked = 0
+        self.error: Exception | None = None
+        self.refresh_after: float | None = None
+        self.was_asked = threading.Event()
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+        self.source = CachedCredentials(self.fetch, now=lambda: self.time)
 
+    def fetch(self) -> FetchedToken:
+        self.asked += 1
+        self.was_asked.set()
+        token = f"token-{self.asked}"
+        assert self.may_answer.wait(60)
+        if self.error is not None:
+            raise self.error
+        return FetchedToken(token=token, seconds=3600, refresh_after_seconds=self.refresh_after)
 
-class Entra:
-    """msal's http_client: OpenID discovery and the token endpoint."""
-
-    def __init__(self, token_answer: Answer) -> None:
-        self._token_answer = token_answer
-        self.asked: list[dict[str, Any]] = []
-
-    def get(self, url: str, **_: Any) -> Answer:
-        base = url.partition("/v2.0")[0]
-        return Answer(
-            {
-                "token_endpoint": f"{base}/oauth2/v2.0/token",
-                "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
-                "issuer": f"{base}/v2.0",
-                "tenant_discovery_endpoint": url,
-                "metadata": [],
-            }
-        )
-
-    def post(self, url: str, data: Any = None, **_: Any) -> Answer:
-        self.asked.append({"url": url, **(data or {})})
-        return self._token_answer
-
-    def close(self) -> None:
-        return
+    def after(self, seconds: float) -> None:
+        self.time = 1_000_000.0 + seconds
 
 
-def credentials(entra: Entra, tenant_id: str = TENANT) -> MsalCredentials:
-    return MsalCredentials(app_id="app", app_password="s3cret", tenant_id=tenant_id, http_client=entra)
+@pytest.fixture
+def giver() -> Giver:
+    return Giver()
 
 
-@pytest.mark.parametrize("tenant_id", [TENANT, MULTI_TENANT])
-async def test_a_token_is_got_by_client_credentials_for_the_bot_connector(tenant_id: str) -> None:
-    entra = Entra(Answer({"access_token": "t-1", "expires_in": 3600, "token_type": "Bearer"}))
-    assert await credentials(entra, tenant_id).token() == "t-1"
-    (asked,) = entra.asked
-    assert asked["url"] == f"https://login.microsoftonline.com/{tenant_id}/oauth2/v2.0/token"
-    assert asked["grant_type"] == "client_credentials"
-    assert asked["scope"] == "https://api.botframework.com/.default"
+async def refreshed(giver: Giver) -> None:
+    """The refresh in the background has ended."""
+    if giver.source._fetching is not None:
+        await asyncio.wait({giver.source._fetching})
+    assert giver.source._fetching is None
 
 
-async def test_many_who_ask_at_once_cause_one_request() -> None:
-    entra = Entra(Answer({"access_token": "t-1", "expires_in": 3600, "token_type": "Bearer"}))
-    source = credentials(entra)
-    assert await asyncio.gather(*(source.token() for _ in range(5))) == ["t-1"] * 5
-    assert len(entra.asked) == 1
+async def test_a_hundred_who_ask_at_once_cause_one_fetch(giver: Giver) -> None:
+    assert await asyncio.gather(*(giver.source.token() for _ in range(100))) == ["token-1"] * 100
+    assert giver.asked == 1
 
 
-async def test_a_refusal_names_the_error_and_no_secret() -> None:
-    entra = Entra(Answer({"error": "invalid_client", "error_description": "s3cret is wrong"}, 401))
-    with pytest.raises(TokenRefused, match="invalid_client") as caught:
-        await credentials(entra).token()
-    assert "s3cret" not in str(caught.value)
+def test_a_fresh_token_is_given_without_leaving_the_caller(giver: Giver) -> None:
+    asyncio.run(giver.source.token())
+    asking = giver.source.token()
+    with pytest.raises(StopIteration) as given:  # no event loop: it waits for nothing
+        asking.send(None)
+    assert given.value.value == "token-1"
 
 
-async def test_a_tenant_that_is_not_there_is_a_refusal_and_entras_words_are_not_told() -> None:
-    class NoSuchTenant(Entra):
-        def get(self, url: str, **_: Any) -> Answer:
-            return Answer({"error": "invalid_tenant", "error_description": "s3cret tenant not found"}, 400)
+async def test_a_token_is_refreshed_early_while_the_old_one_is_used(giver: Giver) -> None:
+    await giver.source.token()
+    giver.after(2699)
+    await giver.source.token()
+    assert giver.asked == 1
+    giver.after(2700)
+    giver.may_answer.clear()
+    assert await asyncio.gather(*(giver.source.token() for _ in range(100))) == ["token-1"] * 100
+    giver.may_answer.set()
+    await refreshed(giver)
+    assert await giver.source.token() == "token-2"
+    assert giver.asked == 2
 
-    with pytest.raises(TokenRefused, match="tenant") as caught:
-        await credentials(NoSuchTenant(Answer({}))).token()
-    assert "s3cret" not in str(caught.value)
-    assert caught.value.__cause__ is None
+
+async def test_a_token_is_refreshed_when_its_giver_would_have_it_so(giver: Giver) -> None:
+    giver.refresh_after = 600
+    await giver.source.token()
+    giver.after(601)
+    await giver.source.token()
+    await refreshed(giver)
+    assert giver.asked == 2
 
 
-async def test_an_entra_that_cannot_be_reached_is_to_be_asked_again() -> None:
-    class Unreachable(Entra):
-        def post(self, url: str, data: Any = None, **_: Any) -> Answer:
-            raise requests.ConnectionError("no route")
+@pytest.mark.parametrize("error", [BUSY, TokenRefused("invalid_client")])
+async def test_an_early_refresh_that_fails_keeps_the_old_token_until_it_expires(
+    giver: Giver, error: Exception
+) -> None:
+    await giver.source.token()
+    giver.error = error
+    for seconds, asked in ((2700, 2), (2759, 2), (2760, 3), (3569, 4)):
+        giver.after(seconds)
+        assert await giver.source.token() == "token-1"
+        await refreshed(giver)
+        assert giver.asked == asked
+    giver.after(3570)
+    with pytest.raises(type(error)):
+        await giver.source.token()
+    giver.error = None
+    assert await giver.source.token() == "token-6"
 
+
+async def test_many_who_were_not_taken_at_once_cause_one_refresh(giver: Giver) -> None:
+    async def send() -> str:
+        token = await giver.source.token()
+        await asyncio.sleep(0)
+        await giver.source.forget(token)
+        return await giver.source.token()
+
+    await giver.source.token()
+    assert await asyncio.gather(*(send() for _ in range(100))) == ["token-2"] * 100
+    assert giver.asked == 2
+
+
+async def test_a_stale_token_that_was_not_taken_leaves_the_current_one(giver: Giver) -> None:
+    await giver.source.token()
+    await giver.source.forget("token-0")
+    assert await giver.source.token() == "token-1"
+    await giver.source.forget("token-1")
+    await giver.source.forget("token-1")
+    assert await giver.source.token() == "token-2"
+
+
+async def test_who_asks_for_a_wait_is_not_asked_before_it_is_over(giver: Giver) -> None:
+    giver.error = AskedToWait("slow down", retry_after=timedelta(seconds=30))
     with pytest.raises(ChannelBusy):
-        await credentials(Unreachable(Answer({}))).token()
+        await giver.source.token()
+    giver.error = None
+    giver.after(29)
+    with pytest.raises(ChannelBusy) as caught:
+        await giver.source.token()
+    assert caught.value.retry_after == timedelta(seconds=1)
+    giver.after(30)
+    assert await giver.source.token() == "token-2"
 
 
-async def test_a_token_that_was_not_taken_is_not_given_again() -> None:
-    entra = Entra(Answer({"access_token": "t-1", "expires_in": 3600, "token_type": "Bearer"}))
-    source = credentials(entra)
-    await source.forget()
-    await source.token()
-    await source.token()
-    assert len(entra.asked) == 1
-    await source.forget()
-    await source.token()
-    assert len(entra.asked) == 2
+async def test_a_giver_that_is_too_slow_is_not_waited_for_and_its_token_is_kept(
+    giver: Giver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials, "PATIENCE_SECONDS", 0.01)
+    giver.may_answer.clear()
+    with pytest.raises(ChannelBusy):
+        await giver.source.token()
+    giver.may_answer.set()
+    await refreshed(giver)
+    assert await giver.source.token() == "token-1"
+    assert giver.asked == 1
+
+
+async def test_one_who_gives_up_takes_the_token_from_nobody(giver: Giver) -> None:
+    giver.may_answer.clear()
+    first, second = (asyncio.create_task(giver.source.token()) for _ in range(2))
+    assert await asyncio.to_thread(giver.was_asked.wait, 60)
+    first.cancel()
+    giver.may_answer.set()
+    assert await second == "token-1"
+    assert giver.asked == 1
+
+
+async def test_a_failure_is_told_to_all_who_wait_and_logged_once(
+    giver: Giver, caplog: pytest.LogCaptureFixture
+) -> None:
+    giver.error = TokenRefused("invalid_client")
+    told = await asyncio.gather(*(giver.source.token() for _ in range(100)), return_exceptions=True)
+    assert {str(error) for error in told} == {"invalid_client"}
+    assert giver.asked == 1
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+async def test_without_credentials_there_is_no_token() -> None:
+    source = NoCredentials()
+    assert await source.token() is None
+    await source.forget("")
+    assert await source.token() is None

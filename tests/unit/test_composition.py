@@ -61,8 +61,50 @@ def test_users_without_a_conversation_are_reached_as_the_settings_say() -> None:
     assert (options.route, options.service_url) == ("copilot", "https://canary.example/teams/")
 
 
+@pytest.mark.parametrize(
+    ("cloud", "service_url"),
+    [
+        ("Public", "https://smba.trafficmanager.net/teams/"),
+        ("GCC", "https://smba.infra.gcc.teams.microsoft.com/teams/"),
+        ("GCCHigh", "https://smba.infra.gov.teams.microsoft.us/teams/"),
+        ("DoD", "https://smba.infra.dod.teams.microsoft.us/teams/"),
+    ],
+)
+def test_users_without_a_conversation_are_reached_where_their_cloud_is(cloud: str, service_url: str) -> None:
+    options = AzureServices(read_settings({**STORAGE, "ChannelCloud": cloud})).delivery_options
+    assert options.service_url == service_url
+
+
 def test_the_agent_is_named_to_the_channel_by_its_app_id() -> None:
     assert AzureServices(read_settings({**STORAGE, **APP})).delivery_options.agent_id == "28:app"
+
+
+TENANT = {"MicrosoftAppId": "app", "MicrosoftAppTenantId": "tenant"}
+
+
+@pytest.mark.parametrize(
+    ("given", "imports_msal"),
+    [
+        ({}, False),
+        (APP, True),
+        ({**TENANT, "MicrosoftAppCertificate": "c"}, True),
+        ({**TENANT, "MicrosoftAppFederatedClientId": "f"}, True),
+        ({"MicrosoftAppId": "app", "MicrosoftAppType": "UserAssignedMSI"}, True),
+    ],
+)
+def test_msal_is_imported_by_an_app_that_has_an_identity_and_by_no_other(
+    given: dict[str, str], imports_msal: bool
+) -> None:
+    look = (
+        "import sys; from composition import AzureServices; from settings import read_settings\n"
+        "AzureServices(read_settings()).connector\n"
+        f"sys.exit(('msal' in sys.modules) is not {imports_msal})"
+    )
+    environment = {"PATH": "", **STORAGE, **given}
+    run = subprocess.run(
+        [sys.executable, "-c", look], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
 
 
 def test_indexing_the_app_reads_no_setting_and_imports_no_sdk_but_that_of_functions() -> None:

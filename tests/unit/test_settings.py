@@ -34,6 +34,30 @@ def test_what_is_absent_or_empty_has_its_default() -> None:
     assert read_settings(STORAGE) == Settings(storage_connection="UseDevelopmentStorage=true")
 
 
+SINGLE = {"MicrosoftAppId": "app", "MicrosoftAppTenantId": "tenant"}
+MULTI = {"MicrosoftAppId": "app", "MicrosoftAppType": "MultiTenant"}
+MANAGED = {"MicrosoftAppId": "app", "MicrosoftAppType": "UserAssignedMSI"}
+PASSWORD = {"MicrosoftAppPassword": "secret"}
+CERTIFICATE = {"MicrosoftAppCertificate": "secret"}
+FEDERATED = {"MicrosoftAppFederatedClientId": "secret"}
+
+
+@pytest.mark.parametrize("kind", [SINGLE, MULTI])
+@pytest.mark.parametrize("credential", [PASSWORD, CERTIFICATE, FEDERATED])
+def test_an_app_proves_who_it_is_in_one_way(kind: dict[str, str], credential: dict[str, str]) -> None:
+    assert read_settings({**STORAGE, **kind, **credential}).app_id == "app"
+
+
+def test_a_managed_identity_needs_no_credential_and_a_tenant_does_no_harm() -> None:
+    for tenant in ({}, {"MicrosoftAppTenantId": "tenant"}):
+        assert read_settings({**STORAGE, **MANAGED, **tenant}).app_type == "UserAssignedMSI"
+
+
+def test_in_china_the_settings_tell_where_the_channel_is() -> None:
+    given = {"ProactiveServiceUrl": "https://channel.example/", "AllowedServiceHosts": "channel.example"}
+    assert read_settings({**STORAGE, **given, "ChannelCloud": "China"}).cloud == "China"
+
+
 @pytest.mark.parametrize(
     ("given", "named"),
     [
@@ -47,6 +71,19 @@ def test_what_is_absent_or_empty_has_its_default() -> None:
         ({"ProactiveRoute": "email"}, "ProactiveRoute"),
         ({"ChannelAuth": "maybe"}, "ChannelAuth"),
         ({"MicrosoftAppId": "app"}, "MicrosoftAppPassword"),
+        ({"MicrosoftAppId": "app"}, "MicrosoftAppCertificate"),
+        ({"MicrosoftAppId": "app"}, "MicrosoftAppFederatedClientId"),
+        ({**SINGLE, **PASSWORD, **CERTIFICATE}, "MicrosoftAppPassword and MicrosoftAppCertificate are"),
+        ({**SINGLE, **PASSWORD, **FEDERATED}, "MicrosoftAppPassword and MicrosoftAppFederatedClientId are"),
+        (
+            {**MULTI, **CERTIFICATE, **FEDERATED},
+            "MicrosoftAppCertificate and MicrosoftAppFederatedClientId are",
+        ),
+        ({**MANAGED, **PASSWORD}, "UserAssignedMSI.*MicrosoftAppPassword"),
+        ({**MANAGED, **CERTIFICATE}, "UserAssignedMSI.*MicrosoftAppCertificate"),
+        ({"MicrosoftAppId": "app", **FEDERATED}, "MicrosoftAppTenantId"),
+        ({"ChannelCloud": "China"}, "China.*ProactiveServiceUrl and AllowedServiceHosts"),
+        ({"ChannelCloud": "China", "AllowedServiceHosts": "channel.example"}, "ProactiveServiceUrl"),
         ({"MicrosoftAppId": "app", "MicrosoftAppPassword": "secret"}, "MicrosoftAppTenantId"),
         ({"ProactiveServiceUrl": "http://smba.example/"}, "ProactiveServiceUrl"),
         ({"ProactiveServiceUrl": "ftp://smba.example/"}, "ProactiveServiceUrl"),

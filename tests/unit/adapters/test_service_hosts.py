@@ -2,6 +2,7 @@
 
 import pytest
 
+from adapters.clouds import CHINA, CLOUDS, DOD, GCC, GCC_HIGH, PUBLIC, Cloud
 from adapters.service_hosts import ServiceHosts
 from agent.ports import ChannelRefused
 
@@ -9,19 +10,43 @@ CANARY = frozenset({"canary.botapi.skype.com"})
 
 
 @pytest.mark.parametrize(
-    "url",
+    ("url", "clouds"),
     [
-        "https://smba.trafficmanager.net/teams/",
-        "https://smba.trafficmanager.net/amer/11111111-1111-4111-8111-111111111111/",
-        "https://SMBA.trafficmanager.net:443/emea/",
-        "https://smba.infra.gcc.teams.microsoft.com/teams",
-        "https://smba.infra.gov.teams.microsoft.us/teams",
-        "https://smba.infra.dod.teams.microsoft.us/teams",
-        "https://webchat.botframework.com/",
+        ("https://smba.trafficmanager.net/teams/", [PUBLIC, GCC]),
+        ("https://smba.trafficmanager.net/amer/11111111-1111-4111-8111-111111111111/", [PUBLIC, GCC]),
+        ("https://SMBA.trafficmanager.net:443/emea/", [PUBLIC, GCC]),
+        ("https://smba.infra.gcc.teams.microsoft.com/teams", [PUBLIC, GCC]),
+        ("https://webchat.botframework.com/", [PUBLIC, GCC]),
+        ("https://smba.infra.gov.teams.microsoft.us/teams", [GCC_HIGH]),
+        ("https://smba.infra.dod.teams.microsoft.us/teams", [DOD]),
     ],
 )
-def test_the_clouds_own_hosts_are_allowed(url: str) -> None:
-    assert ServiceHosts().checked(url).scheme == "https"
+def test_a_host_is_allowed_to_the_clouds_that_it_serves_and_to_no_other(
+    url: str, clouds: list[Cloud]
+) -> None:
+    for cloud in CLOUDS.values():
+        if cloud in clouds:
+            assert ServiceHosts(cloud=cloud).checked(url).scheme == "https"
+        else:
+            with pytest.raises(ChannelRefused):
+                ServiceHosts(cloud=cloud).checked(url)
+
+
+@pytest.mark.parametrize("cloud", CLOUDS.values(), ids=CLOUDS)
+def test_where_a_cloud_begins_and_where_it_turns_to_is_allowed_to_it(cloud: Cloud) -> None:
+    hosts = ServiceHosts(cloud=cloud)
+    for url in (cloud.service_url, *cloud.other_service_urls.values()):
+        if cloud is not CHINA:
+            assert hosts.checked(url)
+    assert set(cloud.other_service_urls) <= cloud.hosts
+
+
+def test_public_and_gcc_turn_to_each_other() -> None:
+    other = "https://smba.infra.gcc.teams.microsoft.com/teams/"
+    assert PUBLIC.other_service_urls == GCC.other_service_urls
+    assert PUBLIC.other_service_urls["smba.trafficmanager.net"] == other == GCC.service_url
+    assert GCC.other_service_urls["smba.infra.gcc.teams.microsoft.com"] == PUBLIC.service_url
+    assert not any(cloud.other_service_urls for cloud in (GCC_HIGH, DOD, CHINA))
 
 
 HOSTILE = [
@@ -57,10 +82,11 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.parametrize("cloud", CLOUDS.values(), ids=CLOUDS)
 @pytest.mark.parametrize("url", HOSTILE)
-def test_a_hostile_service_url_is_refused(url: str) -> None:
+def test_a_hostile_service_url_is_refused_in_each_cloud(url: str, cloud: Cloud) -> None:
     with pytest.raises(ChannelRefused):
-        ServiceHosts().checked(url)
+        ServiceHosts(cloud=cloud).checked(url)
 
 
 @pytest.mark.parametrize("url", HOSTILE)
