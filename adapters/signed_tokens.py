@@ -18,7 +18,7 @@ from agent.ports import NotAuthenticated, NotAuthorized
 ALGORITHM = "RS256"
 SKEW = 5 * 60  # seconds; Bot Framework documentation, "Connector to bot", step 4
 LONGEST_LIFE = 48 * 3600  # seconds; the channel's tokens hold for an hour, Entra's for a day at most
-LONGEST_AUTHORIZATION = 8192  # characters; the channel's tokens have about 1,000
+LONGEST_AUTHORIZATION = 4096  # characters; the channel's tokens have about 1,000, Entra's 2,000
 LONGEST_KEY_ID = 256
 REMEMBERED = 1000
 COMPACT_TOKEN = re.compile(r"Bearer ([A-Za-z0-9_-]+)(\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)", re.ASCII)
