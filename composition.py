@@ -58,6 +58,19 @@ class AzureServices:
 
     @cached_property
     def connector(self) -> Connector:
+        from adapters.table_tenant_rates import TableTenantRates
+        from agent.paced_connector import PacedConnector
+
+        return PacedConnector(
+            self._bot_connector,
+            conversation_limits=self._settings.conversation_limits,
+            tenant_requests_per_second=self._settings.tenant_requests_per_second,
+            tenant_rates=TableTenantRates(self._tables),
+            clock=self.clock,
+        )
+
+    @cached_property
+    def _bot_connector(self) -> Connector:
         from adapters.connector_client import BotConnectorClient
         from adapters.service_hosts import ServiceHosts
 

@@ -13,6 +13,8 @@ LONGEST_ORDER_SECONDS = 30 * 24 * 3600
 # Teams takes about 100 KB (Teams documentation, "Format your bot messages", section "Message size").
 SMALLEST_ACTIVITY, LARGEST_ACTIVITY = 4_000, 100_000  # bytes in UTF-16
 TENANT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+MOST_REQUESTS_PER_SECOND = 50  # into one tenant (Teams documentation, "Handle bot rate limits")
+LONGEST_LIMIT_SECONDS, MOST_SENDS = 24 * 3600, 10_000
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -83,6 +85,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset(tenant for tenant in named if tenant)
 
     @property
+    def conversation_limits(self) -> tuple[tuple[int, float], ...]:
+        """ConversationSendLimits: at most so many sends, in so many seconds. Raises SettingsError."""
+        return tuple(_send_limit(limit) for limit in self.conversation_send_limits.split(","))
+
+    @property
     def retention(self) -> timedelta:
         return timedelta(days=self.retention_days)
 
@@ -115,6 +122,11 @@ def _check(settings: Settings) -> None:
         raise SettingsError(
             f"The app setting MaxActivityBytes must be from {SMALLEST_ACTIVITY} to {LARGEST_ACTIVITY}"
         )
+    if not 1 <= settings.tenant_requests_per_second <= MOST_REQUESTS_PER_SECOND:
+        raise SettingsError(
+            f"The app setting TenantRequestsPerSecond must be from 1 to {MOST_REQUESTS_PER_SECOND}"
+        )
+    _ = settings.conversation_limits  # which raises
     if settings.retention_days < 1:
         raise SettingsError("The app setting RetentionDays must be 1 or more")
     for name, seconds in (
@@ -172,6 +184,20 @@ def _check_identity(settings: Settings) -> None:
         raise SettingsError(
             "The app setting MicrosoftAppTenantId is missing: MicrosoftAppType is SingleTenant"
         )
+
+
+def _send_limit(limit: str) -> tuple[int, float]:
+    sends, slash, seconds = (part.strip() for part in limit.partition("/"))
+    try:
+        parsed = int(sends), float(seconds)
+    except ValueError:
+        parsed = 0, 0.0
+    if not (slash and 1 <= parsed[0] <= MOST_SENDS and 0 < parsed[1] <= LONGEST_LIMIT_SECONDS):
+        raise SettingsError(
+            "The app setting ConversationSendLimits must be pairs of sends and seconds with commas, "
+            f"such as 7/1, 60/30: up to {MOST_SENDS} sends, up to {LONGEST_LIMIT_SECONDS} seconds"
+        )
+    return parsed
 
 
 def is_safe_url(url: str, is_development: bool) -> bool:

@@ -19,6 +19,7 @@ from agent.ports import (
     ConversationNotFound,
     DeliveryAmbiguous,
     MessageTooLarge,
+    Slows,
 )
 
 DEFAULT_RETRY_AFTER = timedelta(seconds=5)
@@ -34,6 +35,7 @@ GONE_CODES = frozenset(
         "MessageWritesBlocked",
     }
 )
+SLOWS: dict[int, Slows] = {412: "conversation", 429: "tenant"}
 MESSAGE_WRITES_BLOCKED = 209  # Teams' number for it, in the nested form of the error
 
 
@@ -51,7 +53,9 @@ def error_of(status: int, headers: Mapping[str, str], answer: bytes, *, may_repe
     said = f"the channel answered {status} {code}".strip()
     trace = trace_of(headers)
     if status in (412, 429) or (status >= 500 and may_repeat):
-        return ChannelBusy(said, retry_after=retry_after(headers), trace=trace)
+        return ChannelBusy(
+            said, retry_after=retry_after(headers), slows=SLOWS.get(status, "nothing"), trace=trace
+        )
     kind: type[ChannelError] = ChannelRefused
     if status == 401:
         kind = NotAuthenticated

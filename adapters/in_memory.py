@@ -11,6 +11,7 @@ from adapters.bot_adapter import ConnectorBotAdapter
 from agent.conversation import PERSONAL, Conversation, Place, Route
 from agent.delivery_record import FORGOTTEN, DeliveryRecord
 from agent.order import Order
+from agent.pacing import TenantRate
 from agent.ports import Caller, Clock, Created, DeliveryOptions, Sent
 from agent.turn_claim import TurnClaim, TurnResponse
 
@@ -235,6 +236,29 @@ class InMemoryDeliveryLedger:
     def _write(self, record: DeliveryRecord) -> DeliveryRecord:
         written = msgspec.structs.replace(record, version=str(next(self._versions)))
         self._records[record.delivery_id] = written
+        return written
+
+
+class InMemoryTenantRates:
+    """May be shared by several PacedConnectors, as if each were in a process of its own."""
+
+    def __init__(self) -> None:
+        self._rates: dict[str, TenantRate] = {}
+        self._versions = count(1)
+
+    async def insert(self, rate: TenantRate) -> TenantRate | None:
+        return None if rate.tenant_id in self._rates else self._write(rate)
+
+    async def read(self, tenant_id: str) -> TenantRate | None:
+        return self._rates.get(tenant_id)
+
+    async def replace(self, rate: TenantRate) -> TenantRate | None:
+        known = self._rates.get(rate.tenant_id)
+        return self._write(rate) if known and known.version == rate.version else None
+
+    def _write(self, rate: TenantRate) -> TenantRate:
+        written = msgspec.structs.replace(rate, version=str(next(self._versions)))
+        self._rates[rate.tenant_id] = written
         return written
 
 

@@ -1,14 +1,17 @@
 """What the agent needs from outside, as Protocols, with the errors they raise beside them."""
 
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from agent.conversation import Conversation, Place, Route
 from agent.delivery_record import DeliveryRecord, WhenAmbiguous
 from agent.order import Order
+from agent.pacing import TenantRate
 from agent.turn_claim import TurnClaim, TurnResponse
+
+Slows = Literal["nothing", "conversation", "tenant"]
 
 
 class ChannelError(Exception):
@@ -31,11 +34,18 @@ class ConversationNotFound(ConversationGone):
 
 
 class ChannelBusy(ChannelError):
-    """Nothing was taken, and the channel asks to wait: try again after ``retry_after``."""
+    """Nothing was taken, and the channel asks to wait: try again after ``retry_after``.
 
-    def __init__(self, message: str, *, retry_after: timedelta, trace: str = "") -> None:
+    ``slows``: what the channel asked to be slower: the ``conversation``, where requests met, or the whole
+    ``tenant``, into which too much is sent; ``nothing`` where it did not ask, but was out of order or away.
+    """
+
+    def __init__(
+        self, message: str, *, retry_after: timedelta, slows: Slows = "nothing", trace: str = ""
+    ) -> None:
         super().__init__(message, trace=trace)
         self.retry_after = retry_after
+        self.slows: Slows = slows
 
 
 class ChannelRefused(ChannelError):
@@ -127,6 +137,25 @@ class Replies(Protocol):
 
     async def send(self, outgoing: dict[str, Any], *, at: Place, reply_to_id: str | None) -> str | None:
         """Send a reply; its activity id. Raises as ``Connector.send`` does."""
+
+
+class TenantRatesUnavailable(Exception):
+    """What all instances share about a tenant cannot be read or written: go on alone, and slowly."""
+
+
+class TenantRates(Protocol):
+    """How fast all instances together send into each tenant.
+
+    All raise TenantRatesUnavailable.
+    """
+
+    async def insert(self, rate: TenantRate) -> TenantRate | None:
+        """Write the tenant's first row; it, with its version, or None when there is one."""
+
+    async def read(self, tenant_id: str) -> TenantRate | None: ...
+
+    async def replace(self, rate: TenantRate) -> TenantRate | None:
+        """Write over the row that ``rate`` was made from; None when that changed since."""
 
 
 class BotRunner(Protocol):

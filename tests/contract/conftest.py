@@ -9,6 +9,7 @@ from adapters.in_memory import (
     InMemoryConversationStore,
     InMemoryDeliveryLedger,
     InMemoryOrderService,
+    InMemoryTenantRates,
     InMemoryTurnClaims,
     SteppedClock,
 )
@@ -16,9 +17,10 @@ from adapters.storage_account import account_of
 from adapters.table_conversations import TableConversationStore
 from adapters.table_delivery_ledger import TableDeliveryLedger
 from adapters.table_orders import TableOrderService
+from adapters.table_tenant_rates import TableTenantRates
 from adapters.table_turn_claims import TableTurnClaims
 from adapters.tables import Tables
-from agent.ports import ConversationStore, DeliveryLedger, OrderService, TurnClaims
+from agent.ports import ConversationStore, DeliveryLedger, OrderService, TenantRates, TurnClaims
 from local.azurite import Azurite
 
 
@@ -59,6 +61,13 @@ def ledger(where: str, request: pytest.FixtureRequest) -> DeliveryLedger:
     if where == "in_memory":
         return InMemoryDeliveryLedger()
     return TableDeliveryLedger(request.getfixturevalue("tables"))
+
+
+@pytest.fixture
+def tenant_rates(where: str, request: pytest.FixtureRequest) -> TenantRates:
+    if where == "in_memory":
+        return InMemoryTenantRates()
+    return TableTenantRates(request.getfixturevalue("tables"))
 
 
 @pytest.fixture

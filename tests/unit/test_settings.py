@@ -104,6 +104,15 @@ def test_in_china_the_settings_tell_where_the_channel_is() -> None:
         ({"AllowedTenants": f"{TENANT},*"}, "AllowedTenants"),
         ({"AllowedTenants": f"{TENANT} {TENANT}"}, "AllowedTenants"),
         ({"AllowedTenants": " , "}, "AllowedTenants"),
+        ({"TenantRequestsPerSecond": "0"}, "TenantRequestsPerSecond"),
+        ({"TenantRequestsPerSecond": "51"}, "TenantRequestsPerSecond"),
+        ({"ConversationSendLimits": "7"}, "ConversationSendLimits"),
+        ({"ConversationSendLimits": "7/1, 8/"}, "ConversationSendLimits"),
+        ({"ConversationSendLimits": "7/1,"}, "ConversationSendLimits"),
+        ({"ConversationSendLimits": "0/1"}, "ConversationSendLimits"),
+        ({"ConversationSendLimits": "7/nan"}, "ConversationSendLimits"),
+        ({"ConversationSendLimits": "7/-1"}, "ConversationSendLimits"),
+        ({"ConversationSendLimits": "7.5/1"}, "ConversationSendLimits"),
     ],
 )
 def test_an_unusable_setting_is_named_and_no_secret_is_told(given: dict[str, str], named: str) -> None:
@@ -122,6 +131,12 @@ def test_tenants_are_a_list_with_commas_in_either_case() -> None:
 def test_the_emulators_tokens_may_be_let_in_in_development() -> None:
     given = {"EmulatorTokens": "on", "AZURE_FUNCTIONS_ENVIRONMENT": "Development"}
     assert read_settings({**STORAGE, **given}).emulator_tokens == "on"
+
+
+def test_the_limits_of_a_conversation_are_pairs_of_sends_and_seconds() -> None:
+    assert read_settings(STORAGE).conversation_limits == ((7, 1), (8, 2), (60, 30), (1800, 3600))
+    given = {**STORAGE, "ConversationSendLimits": " 3/0.5 ,9/10"}
+    assert read_settings(given).conversation_limits == ((3, 0.5), (9, 10))
 
 
 @pytest.mark.parametrize(
