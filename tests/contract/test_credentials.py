@@ -72,6 +72,8 @@ async def test_a_token_is_refreshed_early_while_the_old_one_is_used(giver: Giver
     giver.after(2700)
     giver.may_answer.clear()
     assert await asyncio.gather(*(giver.source.token() for _ in range(100))) == ["token-1"] * 100
+    giver.after(2800)
+    assert await giver.source.token() == "token-1"  # a slow refresh is not begun twice
     giver.may_answer.set()
     await refreshed(giver)
     assert await giver.source.token() == "token-2"
