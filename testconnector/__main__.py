@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import re
 import signal
 import sys
 from contextlib import suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 from testconnector.effects import FaultError
 from testconnector.limits import RateLimits
 from testconnector.options import Options
+from testconnector.order import USUAL_PATTERN
 from testconnector.server import running
 
 
@@ -24,6 +26,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--rate-limits", action="store_true", help="hold Teams' rate limits and sizes")
     parser.add_argument("--stream-pace", type=float, default=0.0, metavar="SECONDS", help="Teams' is 1")
     parser.add_argument("--only-known", action="store_true", help="an unknown conversation is not found")
+    parser.add_argument("--sequence", default=USUAL_PATTERN, help="how a text tells its number (a regex)")
     parser.add_argument("--no-bodies", action="store_true", help="do not keep bodies: for benches")
     return parser.parse_args(argv)
 
@@ -38,6 +41,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         limits=RateLimits() if arguments.rate_limits else None,
         stream_pace=arguments.stream_pace,
         only_known=arguments.only_known,
+        sequence=arguments.sequence,
         keep_bodies=not arguments.no_bodies,
         faults=faults,
     )
@@ -62,7 +66,7 @@ def main(argv: list[str]) -> int:
     arguments = _arguments(argv)
     try:
         asyncio.run(_run(arguments))
-    except (OSError, ValueError, FaultError) as error:
+    except (OSError, ValueError, re.error, FaultError) as error:
         print(f"The test connector cannot start: {error}", file=sys.stderr)
         return 1
     return 0

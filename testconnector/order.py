@@ -7,17 +7,17 @@ from typing import Any
 SEQUENCE_FIELD = "x-test-sequence"  # of channelData
 MOST_SHOWN = 1000
 MOST_MISSING = 100
-_NUMBER = re.compile(r"#(\d+)")
+USUAL_PATTERN = r"#(\d+)"
 
 
-def number_in(outgoing: dict[str, Any]) -> int | None:
+def number_in(outgoing: dict[str, Any], pattern: re.Pattern[str]) -> int | None:
     """The number of a sent activity, if it has one: that of its channel data before that of its text."""
     channel_data = outgoing.get("channelData")
     given = channel_data.get(SEQUENCE_FIELD) if isinstance(channel_data, dict) else None
     if isinstance(given, int):
         return given
     text = outgoing.get("text")
-    found = _NUMBER.search(text) if isinstance(text, str) else None
+    found = pattern.search(text) if isinstance(text, str) else None
     return int(found[1]) if found else None
 
 
@@ -52,10 +52,14 @@ class _Numbers:
 
 
 class OrderWatch:
-    """Each conversation's numbers, for the ``most`` conversations that were last heard of."""
+    """Each conversation's numbers, for the ``most`` conversations that were last heard of.
 
-    def __init__(self, *, most: int) -> None:
+    ``pattern``: how a number stands in a text; its first group is the number.
+    """
+
+    def __init__(self, *, most: int, pattern: str = USUAL_PATTERN) -> None:
         self._most = most
+        self._pattern = re.compile(pattern)
         self.clear()
 
     def clear(self) -> None:
@@ -67,7 +71,7 @@ class OrderWatch:
 
     def see(self, conversation_id: str, outgoing: dict[str, Any], call_number: int) -> None:
         """One accepted message."""
-        number = number_in(outgoing)
+        number = number_in(outgoing, self._pattern)
         if number is None:
             return
         self.numbered += 1

@@ -50,7 +50,7 @@ class RestApi:
         self.streams = Streams(
             most=options.most_conversations, pace=options.stream_pace, longest=options.stream_longest
         )
-        self.order = OrderWatch(most=options.most_conversations)
+        self.order = OrderWatch(most=options.most_conversations, pattern=options.sequence)
         self.limiter = (
             RateLimiter(options.limits, most_threads=options.most_conversations) if options.limits else None
         )

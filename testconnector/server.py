@@ -1,8 +1,9 @@
 """The connector on HTTP: each request is kept, meets the faults that are scripted, and is answered."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -164,10 +165,10 @@ class ScriptedConnector:
         if answer is None:
             return _cut(request)
         self._answered += 1
-        response = _response(answer)
-        response.headers["MS-CV"] = f"testconnector.{self._answered}"
+        told = {"MS-CV": f"testconnector.{self._answered}"}
         if call.conversation_id:
-            response.headers["x-ms-conversation-id"] = _header_text(call.conversation_id)
+            told["x-ms-conversation-id"] = _header_text(call.conversation_id)
+        response = _response(answer, told)
         if call.fault is not None and call.cut_in_body:
             return await _cut_in_body(request, response)
         return response
@@ -208,12 +209,11 @@ class ScriptedConnector:
         return own if own is not None and call.accepted else usual
 
 
-def _response(answer: Answer) -> web.Response:
-    if not answer.body:
-        return web.Response(status=answer.status, headers=answer.headers)
-    return web.Response(
-        body=answer.body, status=answer.status, headers=answer.headers, content_type=answer.content_type
-    )
+def _response(answer: Answer, told: Mapping[str, str] = MappingProxyType({})) -> web.Response:
+    headers = {**told, **answer.headers}
+    if answer.body:
+        headers.setdefault("Content-Type", answer.content_type)
+    return web.Response(body=answer.body, status=answer.status, headers=headers)
 
 
 def _header_text(text: str) -> str:

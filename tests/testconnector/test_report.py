@@ -45,6 +45,15 @@ async def test_a_number_in_the_channel_data_goes_before_that_in_the_text(
     assert connector.report()["order"]["duplicates"] == 1
 
 
+async def test_what_a_number_looks_like_can_be_chosen(session: Any) -> None:
+    async with running(Options(sequence=r"n=(\d+)")) as connector:
+        client = Client(session, connector)
+        for text in ("n=1 of order #7", "n=2 of order #6"):
+            await client.send(text)
+        assert connector.report()["order"]["outOfOrder"] == 0
+        assert connector.report()["order"]["numbered"] == 2
+
+
 async def test_what_was_not_accepted_is_not_in_the_order(
     connector: ScriptedConnector, client: Client
 ) -> None:
