@@ -30,6 +30,7 @@ from settings import Settings, is_loopback, is_safe_url, read_settings
 if TYPE_CHECKING:
     from adapters.clouds import Cloud
     from adapters.connector_client import Credentials
+    from adapters.storage_account import StorageAccount
     from adapters.tables import Tables
 
 
@@ -145,7 +146,7 @@ class AzureServices:
     def proactive_queue(self) -> ProactiveQueue:
         from adapters.storage_queue import StorageQueue
 
-        return StorageQueue(self._settings.storage_connection, self._settings.proactive_messages_queue)
+        return StorageQueue(self._account, self._settings.proactive_messages_queue)
 
     @cached_property
     def orders(self) -> OrderService:
@@ -165,7 +166,7 @@ class AzureServices:
         queue_name = self._settings.proactive_messages_queue
         return AppStorage(
             self._tables,
-            storage_connection=self._settings.storage_connection,
+            account=self._account,
             queue_names=(queue_name, f"{queue_name}-poison"),
         )
 
@@ -213,7 +214,22 @@ class AzureServices:
 
     @cached_property
     def _tables(self) -> "Tables":
-        from adapters.storage_account import account_of
         from adapters.tables import Tables
 
-        return Tables(account_of(self._settings.storage_connection))
+        return Tables(self._account)
+
+    @cached_property
+    def _account(self) -> "StorageAccount":
+        settings = self._settings
+        if settings.storage_connection:
+            from adapters.storage_account import account_of
+
+            return account_of(settings.storage_connection)
+        from adapters.managed_identity import account_by_identity
+
+        return account_by_identity(
+            account_name=settings.storage_account_name,
+            table_url=settings.storage_table_url,
+            queue_url=settings.storage_queue_url,
+            client_id=settings.storage_client_id,
+        )

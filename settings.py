@@ -47,6 +47,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_tenants: str = msgspec.field(name="AllowedTenants", default="")
 
     storage_connection: str = msgspec.field(name="AzureWebJobsStorage", default="")
+    storage_account_name: str = msgspec.field(name="AzureWebJobsStorage__accountName", default="")
+    storage_table_url: str = msgspec.field(name="AzureWebJobsStorage__tableServiceUri", default="")
+    storage_queue_url: str = msgspec.field(name="AzureWebJobsStorage__queueServiceUri", default="")
+    storage_client_id: str = msgspec.field(name="AzureWebJobsStorage__clientId", default="")
     proactive_messages_queue: str = msgspec.field(name="ProactiveMessagesQueue", default="proactive-messages")
     proactive_route: Literal["teams", "copilot"] = msgspec.field(name="ProactiveRoute", default="teams")
     proactive_service_url: str = msgspec.field(name="ProactiveServiceUrl", default="")
@@ -114,8 +118,12 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
 
 
 def _check(settings: Settings) -> None:
-    if not settings.storage_connection:
-        raise SettingsError("The app setting AzureWebJobsStorage is missing: a storage connection string")
+    by_identity = settings.storage_account_name or (settings.storage_table_url and settings.storage_queue_url)
+    if not settings.storage_connection and not by_identity:
+        raise SettingsError(
+            "The app setting AzureWebJobsStorage is missing: a storage connection string, or "
+            "AzureWebJobsStorage__accountName"
+        )
     _check_identity(settings)
     _check_who_may_come_in(settings)
     if not SMALLEST_ACTIVITY <= settings.max_activity_bytes <= LARGEST_ACTIVITY:

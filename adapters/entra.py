@@ -67,13 +67,16 @@ class EntraApp:
 
 
 class ManagedIdentity:
-    """A user-assigned managed identity, on Functions and wherever else msal finds one."""
+    """The user-assigned managed identity ``client_id``, or the system-assigned one where it is empty; on
+    Functions and wherever else msal finds one."""
 
     def __init__(self, client_id: str, *, resource: str, session: requests.Session | None = None) -> None:
         self._resource = resource
         self._http = _Http(session)
         self._client = msal.ManagedIdentityClient(
-            msal.UserAssignedManagedIdentity(client_id=client_id),
+            msal.UserAssignedManagedIdentity(client_id=client_id)
+            if client_id
+            else msal.SystemAssignedManagedIdentity(),
             http_client=self._http,
             token_cache=_NoCache(),
         )

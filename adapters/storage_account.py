@@ -1,6 +1,6 @@
-"""Where the tables of a storage account are, and how requests to them are authorized."""
+"""Where the services of a storage account are, and how requests to them are authorized."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from adapters.storage_signing import Sas, SharedKey, StorageAuthorization, StorageConnectionError
@@ -13,10 +13,13 @@ EMULATED_TABLE_PORT = 10002
 
 @dataclass(frozen=True, kw_only=True)
 class StorageAccount:
-    """``table_url`` is without a slash at its end."""
+    """URLs are without a slash at their end. By ``connection_string``, if there is one, the SDK of queues
+    finds its service and its key; by ``queue_url`` and ``authorization`` otherwise."""
 
     table_url: str
     authorization: StorageAuthorization
+    queue_url: str = ""
+    connection_string: str = field(default="", repr=False)
 
 
 def account_of(storage_connection: str) -> StorageAccount:
@@ -30,8 +33,13 @@ def account_of(storage_connection: str) -> StorageAccount:
         return StorageAccount(
             table_url=f"{proxy.scheme}://{proxy.hostname}:{EMULATED_TABLE_PORT}/{EMULATED_ACCOUNT}",
             authorization=SharedKey(EMULATED_ACCOUNT, EMULATED_KEY),
+            connection_string=storage_connection,
         )
-    return StorageAccount(table_url=_table_url(given), authorization=_authorization(given))
+    return StorageAccount(
+        table_url=_table_url(given),
+        authorization=_authorization(given),
+        connection_string=storage_connection,
+    )
 
 
 def _parts(storage_connection: str) -> dict[str, str]:

@@ -1,22 +1,59 @@
 """The ProactiveQueue port on Azure Queue Storage."""
 
+import time
 from datetime import timedelta
 from math import ceil
+from typing import Any, Self
 
+from azure.core.credentials import AccessToken
 from azure.core.exceptions import ResourceNotFoundError
-from azure.storage.queue.aio import QueueClient
+from azure.storage.queue.aio import QueueServiceClient
+
+from adapters.storage_account import StorageAccount
+from adapters.storage_signing import Tokens
 
 # Of the service, not of the SDK: older than the newest, so that sovereign clouds and Azurite know it.
 QUEUE_API_VERSION = "2025-05-05"
 
 
+def queue_service(account: StorageAccount) -> QueueServiceClient:
+    """The account's queues."""
+    if account.connection_string:
+        return QueueServiceClient.from_connection_string(
+            account.connection_string, api_version=QUEUE_API_VERSION
+        )
+    assert isinstance(account.authorization, Tokens)
+    return QueueServiceClient(
+        account.queue_url, credential=_Credential(account.authorization), api_version=QUEUE_API_VERSION
+    )
+
+
+class _Credential:
+    """Our tokens, as the SDK asks for them."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        # Of no lifetime, so that we are asked each time: we keep it.
+        return AccessToken(await self._tokens.token(), int(time.time()))
+
+    async def close(self) -> None:
+        return
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        return
+
+
 class StorageQueue:
     """One queue. Bodies are put on it as they are, as host.json says (messageEncoding none)."""
 
-    def __init__(self, storage_connection: str, queue_name: str) -> None:
-        self._client = QueueClient.from_connection_string(
-            storage_connection, queue_name, api_version=QUEUE_API_VERSION
-        )
+    def __init__(self, account: StorageAccount, queue_name: str) -> None:
+        self._service = queue_service(account)
+        self._client = self._service.get_queue_client(queue_name)
 
     async def put(self, body: bytes, *, delay: timedelta) -> None:
         seconds = ceil(delay.total_seconds())
@@ -28,3 +65,4 @@ class StorageQueue:
 
     async def close(self) -> None:
         await self._client.close()
+        await self._service.close()

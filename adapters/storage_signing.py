@@ -4,7 +4,7 @@ import base64
 import binascii
 import hmac
 from email.utils import formatdate
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class StorageConnectionError(Exception):
@@ -20,6 +20,14 @@ class StorageAuthorization(Protocol):
 
     async def headers(self, path: str) -> dict[str, str]:
         """The headers for a request to ``path``, which is the URL's path as it is sent."""
+
+
+@runtime_checkable
+class Tokens(Protocol):
+    """An authorization by bearer tokens, which the SDK of queues takes too."""
+
+    async def token(self) -> str:
+        """A token that is good now. Raises StorageError."""
 
 
 class SharedKey:

@@ -6,6 +6,7 @@ from uuid import uuid4
 from azure.storage.queue import QueueClient, QueueServiceClient
 
 from adapters.app_storage import AppStorage
+from adapters.storage_account import account_of
 from adapters.storage_queue import StorageQueue
 from adapters.tables import Tables
 from local.azurite import Azurite
@@ -17,7 +18,7 @@ async def test_missing_queues_and_tables_are_made_and_those_that_are_there_are_l
     queue_name = f"q-{uuid4().hex}"
     storage = AppStorage(
         tables,
-        storage_connection=azurite.connection_string,
+        account=account_of(azurite.connection_string),
         queue_names=(queue_name, f"{queue_name}-poison"),
     )
     queues = QueueServiceClient.from_connection_string(azurite.connection_string)
@@ -31,7 +32,7 @@ async def test_missing_queues_and_tables_are_made_and_those_that_are_there_are_l
 
 async def test_a_message_is_put_on_the_queue_as_it_is_and_shown_after_its_delay(azurite: Azurite) -> None:
     queue_name = f"q-{uuid4().hex}"
-    queue = StorageQueue(azurite.connection_string, queue_name)
+    queue = StorageQueue(account_of(azurite.connection_string), queue_name)
     await queue.put("ä now".encode(), delay=timedelta(0))
     await queue.put(b"later", delay=timedelta(hours=1))
     await queue.close()

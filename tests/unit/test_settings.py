@@ -62,6 +62,10 @@ def test_in_china_the_settings_tell_where_the_channel_is() -> None:
     ("given", "named"),
     [
         ({"AzureWebJobsStorage": ""}, "AzureWebJobsStorage"),
+        (
+            {"AzureWebJobsStorage": "", "AzureWebJobsStorage__queueServiceUri": "https://a.example"},
+            "AzureWebJobsStorage",
+        ),
         ({"RetentionDays": "many"}, "RetentionDays"),
         ({"RetentionDays": "0"}, "RetentionDays"),
         ({"OrderWaitSeconds": "-1"}, "OrderWaitSeconds"),
