@@ -4,7 +4,7 @@ PYTHON_READY := .venv/.installed
 NODE_READY := local/node_modules/.installed
 IS_3_11 := import sys; sys.exit(sys.version_info[:2] != (3, 11))
 
-.PHONY: help run demo test check setup
+.PHONY: help run demo test check faults setup
 .DELETE_ON_ERROR:
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo "make demo    the main job played without a browser, as a transcript with times"
 	@echo "make test    every test"
 	@echo "make check   ruff, mypy, the arrows"
+	@echo "make faults  2,000 deliveries through every fault of the channel and fifty kills, ten minutes"
 	@echo "make setup   only what the others need: .venv and local/node_modules"
 
 run: setup local.settings.json
@@ -28,6 +29,10 @@ check: $(PYTHON_READY)
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/python -m pytest -q tests/test_arrows.py
+
+faults: setup
+	.venv/bin/python -m tests.faults --when-ambiguous resend
+	.venv/bin/python -m tests.faults --when-ambiguous hold
 
 setup: $(PYTHON_READY) $(NODE_READY)
 

@@ -163,7 +163,7 @@ class BotConnectorClient:
             async with self._pool().request(
                 request.method, url, data=data, headers=headers, allow_redirects=False
             ) as response:
-                body = await response.read()
+                body = await _read(response, request)
                 if response.status >= 300:
                     raise error_of(response.status, response.headers, body, may_repeat=request.may_repeat)
                 return Answer(json_object(body), service_url, trace_of(response.headers))
@@ -183,6 +183,16 @@ class BotConnectorClient:
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
+
+
+async def _read(response: aiohttp.ClientResponse, request: Request) -> bytes:
+    """The body; an empty one where only the body is lost, for the status has told what became of it."""
+    try:
+        return await response.read()
+    except (aiohttp.ClientError, TimeoutError):
+        if request.may_repeat:
+            raise
+        return b""
 
 
 def _activity_path(at: Place, activity_id: str | None) -> str:

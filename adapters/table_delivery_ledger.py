@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from adapters.table_client import RowChanged, RowExists, RowMissing
-from adapters.table_values import literal
+from adapters.table_values import Row, literal
 from adapters.tables import Tables, delete_rows
 from agent.delivery_record import FORGOTTEN, DeliveryRecord
 
@@ -30,24 +30,7 @@ class TableDeliveryLedger:
     async def read(self, delivery_id: str) -> DeliveryRecord | None:
         table = await self._tables.table(DELIVERIES)
         row = await table.get(delivery_id)
-        if row is None:
-            return None
-        columns = row.columns
-        return DeliveryRecord(
-            delivery_id=delivery_id,
-            state=columns["state"],
-            updated_at=columns["updatedAt"],
-            attempts=columns["attempts"],
-            ambiguities=columns.get("ambiguities", 0),
-            parts_sent=columns.get("partsSent", 0),
-            busy_until=columns.get("busyUntil"),
-            reason=columns["reason"],
-            activity_id=columns.get("activityId"),
-            conversation_id=columns.get("conversationId"),
-            trace=columns.get("trace", ""),
-            body=columns.get("body", b""),
-            version=row.etag,
-        )
+        return record_of(delivery_id, row) if row else None
 
     async def replace(self, record: DeliveryRecord) -> DeliveryRecord | None:
         table = await self._tables.table(DELIVERIES)
@@ -61,6 +44,26 @@ class TableDeliveryLedger:
         table = await self._tables.table(DELIVERIES)
         forgotten = " or ".join(f"state eq {literal(state)}" for state in FORGOTTEN)
         return await delete_rows(table, f"updatedAt lt {literal(cutoff)} and ({forgotten})")
+
+
+def record_of(delivery_id: str, row: Row) -> DeliveryRecord:
+    """The record that a row of the table holds."""
+    columns = row.columns
+    return DeliveryRecord(
+        delivery_id=delivery_id,
+        state=columns["state"],
+        updated_at=columns["updatedAt"],
+        attempts=columns["attempts"],
+        ambiguities=columns.get("ambiguities", 0),
+        parts_sent=columns.get("partsSent", 0),
+        busy_until=columns.get("busyUntil"),
+        reason=columns["reason"],
+        activity_id=columns.get("activityId"),
+        conversation_id=columns.get("conversationId"),
+        trace=columns.get("trace", ""),
+        body=columns.get("body", b""),
+        version=row.etag,
+    )
 
 
 def _columns(record: DeliveryRecord) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """The Connector port: recorded in memory, and as the REST API on a local server."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
 import pytest
+from yarl import URL
 
 from adapters.connector_client import BotConnectorClient
 from adapters.credentials import NoCredentials
@@ -236,7 +238,7 @@ async def test_what_is_no_url_is_refused(client: BotConnectorClient) -> None:
         await client.send(HELLO, at=chat("http://"))
 
 
-@pytest.mark.parametrize("when", ["before", "after", "mid-body"])
+@pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_connection_that_is_cut_leaves_it_open_what_became_of_the_message(
     client: BotConnectorClient, server: ScriptedConnector, when: str
 ) -> None:
@@ -251,3 +253,100 @@ async def test_a_creation_that_tells_no_id_is_refused(
     server.faults.next_answers({"status": 201, "body": {}})
     with pytest.raises(ChannelRefused, match="no id"):
         await client.create_conversation({"members": [{"id": "u"}]}, service_url=server.url, tenant_id=TENANT)
+
+
+async def test_where_only_the_body_is_lost_the_status_tells_that_it_was_taken(
+    client: BotConnectorClient, server: ScriptedConnector
+) -> None:
+    server.faults.next_answers({"cut": "mid-body"})
+    assert (await client.send(HELLO, at=chat(server.url))).activity_id is None
+
+
+@pytest.mark.parametrize("fault", [{"error": "BadGateway"}, {"error": "ServiceError", "accepted": True}])
+async def test_what_may_be_repeated_is_never_ambiguous(
+    client: BotConnectorClient, server: ScriptedConnector, fault: dict[str, Any]
+) -> None:
+    one_member = {"members": [{"id": "u"}]}
+    for repeatable in (
+        lambda: client.update(HELLO, at=chat(server.url), activity_id="1"),
+        lambda: client.delete(at=chat(server.url), activity_id="1"),
+        lambda: client.create_conversation(one_member, service_url=server.url, tenant_id=TENANT),
+        lambda: client.members(at=chat(server.url)),
+    ):
+        server.faults.next_answers(fault)
+        with pytest.raises(ChannelBusy):
+            await repeatable()
+
+
+async def test_beginning_a_thread_is_a_send_and_may_be_ambiguous(
+    client: BotConnectorClient, server: ScriptedConnector
+) -> None:
+    thread = {
+        "isGroup": True,
+        "channelData": {"channel": {"id": "19:general@thread.tacv2"}},
+        "activity": HELLO,
+    }
+    begun = await client.create_conversation(thread, service_url=server.url, tenant_id=TENANT)
+    assert begun.conversation_id.startswith("19:general@thread.tacv2;messageid=")
+    assert begun.activity_id
+    server.faults.next_answers({"cut": "after"})
+    with pytest.raises(DeliveryAmbiguous):
+        await client.create_conversation(thread, service_url=server.url, tenant_id=TENANT)
+
+
+async def test_the_channels_own_ids_of_a_request_are_kept(
+    client: BotConnectorClient, server: ScriptedConnector
+) -> None:
+    sent = await client.send(HELLO, at=chat(server.url))
+    assert re.fullmatch(r"MS-CV=testconnector\.\d+; x-ms-conversation-id=.+", sent.trace)
+    server.faults.next_answers({"error": "BadSyntax"})
+    with pytest.raises(ChannelRefused) as refused:
+        await client.send(HELLO, at=chat(server.url))
+    assert refused.value.trace.startswith("MS-CV=")
+
+
+async def test_the_members_come_page_by_page(client: BotConnectorClient, server: ScriptedConnector) -> None:
+    everyone = [{"id": f"29:user-{number}", "name": f"User {number}"} for number in range(1203)]
+    general = Place(service_url=server.url, conversation_id="19:general@thread.tacv2", tenant_id=TENANT)
+    server.api.conversations.add(general.conversation_id, members=everyone, tenant_id=TENANT)
+    assert await client.members(at=general) == everyone
+    assert [call.operation for call in server.calls] == ["pagedmembers"] * 3
+
+
+class TestWrongHost:
+    """403 InvalidBotApiHost: the other host is tried once, and remembered."""
+
+    @pytest.fixture
+    async def other(self) -> AsyncIterator[ScriptedConnector]:
+        async with running() as server:
+            yield server
+
+    @pytest.fixture
+    async def client(
+        self, server: ScriptedConnector, other: ScriptedConnector
+    ) -> AsyncIterator[BotConnectorClient]:
+        host = URL(server.url).host
+        assert host
+        client = BotConnectorClient(
+            NoCredentials(), hosts=ServiceHosts(with_loopback=True), other_service_urls={host: other.url}
+        )
+        yield client
+        await client.close()
+
+    async def test_the_host_is_switched_once_and_remembered_for_the_tenant(
+        self, client: BotConnectorClient, server: ScriptedConnector, other: ScriptedConnector
+    ) -> None:
+        server.faults.next_answers({"error": "InvalidBotApiHost"})
+        for _ in range(2):
+            sent = await client.send(HELLO, at=chat(server.url))
+            assert sent.service_url == other.url
+        assert (len(server.calls), len(other.calls)) == (1, 2)
+
+    async def test_where_the_other_host_is_wrong_too_it_is_refused(
+        self, client: BotConnectorClient, server: ScriptedConnector, other: ScriptedConnector
+    ) -> None:
+        for connector in (server, other):
+            connector.faults.next_answers({"error": "InvalidBotApiHost"})
+        with pytest.raises(ChannelRefused, match="InvalidBotApiHost"):
+            await client.send(HELLO, at=chat(server.url))
+        assert (len(server.calls), len(other.calls)) == (1, 1)
