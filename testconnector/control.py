@@ -30,7 +30,7 @@ async def answer_control(connector: "ScriptedConnector", method: str, path: str,
     try:
         given = json.loads(raw) if raw else None
         return await control(connector, given, query)
-    except (ValueError, FaultError, _BadRequest) as error:
+    except (ValueError, TypeError, FaultError, _BadRequest) as error:
         return error_answer(400, "BadRequest", str(error))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 SEQUENCE_FIELD = "x-test-sequence"  # of channelData
 MOST_SHOWN = 1000
 MOST_MISSING = 100
+LONGEST_NUMBER = 18  # digits; what is longer is no count of messages
 USUAL_PATTERN = r"#(\d+)"
 
 
@@ -18,7 +19,7 @@ def number_in(outgoing: dict[str, Any], pattern: re.Pattern[str]) -> int | None:
         return given
     text = outgoing.get("text")
     found = pattern.search(text) if isinstance(text, str) else None
-    return int(found[1]) if found else None
+    return int(found[1]) if found and len(found[1]) <= LONGEST_NUMBER else None
 
 
 class _Numbers:
@@ -60,6 +61,8 @@ class OrderWatch:
     def __init__(self, *, most: int, pattern: str = USUAL_PATTERN) -> None:
         self._most = most
         self._pattern = re.compile(pattern)
+        if self._pattern.groups < 1:
+            raise ValueError(f"{pattern} has no group for the number")
         self.clear()
 
     def clear(self) -> None:

@@ -133,7 +133,7 @@ def body_of(raw: bytes) -> Any:
     """The JSON of a body; None if it is none."""
     try:
         return json.loads(raw) if raw else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

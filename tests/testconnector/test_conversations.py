@@ -106,6 +106,10 @@ async def test_a_body_that_is_no_object_and_a_path_that_is_not_there(
 ) -> None:
     assert (await client.call("POST", f"/{CHAT}/activities", ["x"]))[0] == 400
     assert (await client.call("POST", f"/{CHAT}/activities"))[0] == 400
+    deep: list[Any] = []
+    for _ in range(900):
+        deep = [deep]
+    assert (await client.call("POST", f"/{CHAT}/activities", deep))[0] == 400
     assert (await client.call("POST", f"/{CHAT}/nothing", {}))[0] == 404
     assert (await client.ask("GET", "/nothing"))[0] == 404
     assert connector.report()["accepted"] == 0

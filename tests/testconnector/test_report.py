@@ -54,6 +54,16 @@ async def test_what_a_number_looks_like_can_be_chosen(session: Any) -> None:
         assert connector.report()["order"]["numbered"] == 2
 
 
+async def test_a_pattern_without_a_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="no group"):
+        ScriptedConnector(Options(sequence="#"))
+
+
+async def test_digits_without_end_are_no_number(connector: ScriptedConnector, client: Client) -> None:
+    assert (await client.send("#" + "1" * 5000))[0] == 201
+    assert connector.report()["order"]["numbered"] == 0
+
+
 async def test_what_was_not_accepted_is_not_in_the_order(
     connector: ScriptedConnector, client: Client
 ) -> None:

@@ -128,6 +128,11 @@ async def test_a_turn_is_delivered_with_a_token_as_often_as_asked(
     assert (await claims_of(client, token, connector.options.app_id))["serviceurl"] == connector.url
 
 
+@pytest.mark.parametrize("wanted", [None, [], {}, {"to": 7}, {"to": "http://x/", "deliveries": None}])
+async def test_a_turn_that_is_asked_for_wrong_is_a_bad_request(client: Client, wanted: Any) -> None:
+    assert (await client.ask("POST", "/_turns", wanted))[0] == 400
+
+
 async def test_a_turn_is_redelivered_after_a_while(
     connector: ScriptedConnector, bot: tuple[str, list[Any]]
 ) -> None:
