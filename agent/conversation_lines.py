@@ -43,23 +43,29 @@ class ConversationLines:
     def __len__(self) -> int:
         return len(self._lines)
 
-    async def enter(self, conversation_id: str, *, deadline: datetime, is_counted: bool) -> Line:
+    async def enter(
+        self, conversation_id: str, *, now: datetime, deadline: datetime, is_counted: bool
+    ) -> Line:
         """Wait for our turn; the caller leaves the line when the request is answered.
 
         Raises ChannelBusy where our turn is not before ``deadline``.
         """
-        now, last = self._now(), deadline.timestamp()
-        line = self._line_of(conversation_id, now)
-        _refuse_after(last, now, line.wait(now, ahead=line.users, is_counted=is_counted))
+        arrived, last = now.timestamp(), deadline.timestamp()
+        line = self._line_of(conversation_id, arrived)
+        wait = line.wait(arrived, ahead=line.users, is_counted=is_counted)
+        _refuse_after(last, arrived, wait)
         line.users += 1
+        if line.users == 1 and wait <= 0:
+            await line.lock.acquire()  # nobody has it, so this does not wait
+            return line
         try:
             await self._reach_head(line, last)
         except BaseException:  # also when it is cancelled: the line goes on without it
             line.users -= 1
             raise
         try:
-            while (wait := line.wait(now := self._now(), is_counted=is_counted)) > 0:
-                _refuse_after(last, now, wait)
+            while (wait := line.wait(self._now(), is_counted=is_counted)) > 0:
+                _refuse_after(last, self._now(), wait)
                 await self._clock.sleep(wait)
         except BaseException:
             self.leave(line)
@@ -78,9 +84,6 @@ class ConversationLines:
         line.blocked_until = max(line.blocked_until, self._now() + wait.total_seconds())
 
     async def _reach_head(self, line: Line, deadline: float) -> None:
-        if line.users == 1:
-            await line.lock.acquire()  # nobody has it, so this does not wait
-            return
         try:
             async with asyncio.timeout(deadline - self._now()):
                 await line.lock.acquire()

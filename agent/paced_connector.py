@@ -55,7 +55,7 @@ class PacedConnector:
     async def create_conversation(
         self, parameters: dict[str, Any], *, service_url: str, tenant_id: str
     ) -> Created:
-        await self._slot(tenant_id, deadline=self._deadline())
+        await self._slot(tenant_id, deadline=self._clock.now() + LONGEST_WAIT)
         try:
             return await self._connector.create_conversation(
                 parameters, service_url=service_url, tenant_id=tenant_id
@@ -76,8 +76,9 @@ class PacedConnector:
         is_counted: bool = True,
     ) -> Told:
         """Make the request when it is its turn. ``is_counted``: it counts as a send into the conversation."""
-        deadline = self._deadline()
-        line = await self._lines.enter(at.conversation_id, deadline=deadline, is_counted=is_counted)
+        now = self._clock.now()
+        deadline = now + LONGEST_WAIT
+        line = await self._lines.enter(at.conversation_id, now=now, deadline=deadline, is_counted=is_counted)
         try:
             if is_reply:
                 self._charge(at.tenant_id)
@@ -117,6 +118,3 @@ class PacedConnector:
     async def _heed(self, busy: ChannelBusy, tenant_id: str | None) -> None:
         if busy.slows == "tenant" and tenant_id:
             await self._slots.slow_down(tenant_id)
-
-    def _deadline(self) -> datetime:
-        return self._clock.now() + LONGEST_WAIT

@@ -2,26 +2,17 @@
 
 import asyncio
 import heapq
-import logging
-import random
 from collections import OrderedDict
 from datetime import datetime, timedelta
 
-from agent.pacing import Block, TenantRate, first_free, first_row, reserve, slot_width
-from agent.ports import ChannelBusy, Clock, TenantRates, TenantRatesUnavailable
-
-log = logging.getLogger(__name__)
+from agent.pacing import slot_width
+from agent.ports import Clock, TenantRates
+from agent.shared_rate import SharedRate, tenant_busy
 
 BLOCK_LASTS = timedelta(seconds=0.5)  # what a process that dies or goes quiet takes from the others
-STORAGE_LASTS = timedelta(seconds=1)
-ALONE_FOR = timedelta(seconds=5)  # the storage is left alone for so long after it failed
-ALONE_SHARE = 1 / 4  # of the limit, for each instance that cannot reach the storage
-WARN_EVERY = timedelta(minutes=1)
 LONGEST_DEBT = timedelta(seconds=2)  # of slots, for what was sent without
-LONGEST_LATENCY = timedelta(seconds=0.25)
-LONGEST_JITTER = 0.02  # seconds, doubled with each try
 MOST_TENANTS = 1_000
-NEVER = timedelta(days=-1)
+LONG_AGO = timedelta(days=-1)
 
 
 class TenantSlots:
@@ -64,13 +55,13 @@ class _Tenant:
         self._tenant_id = tenant_id
         self._limit = limit
         self._clock = clock
-        self._row = _SharedRow(tenant_id, rates=rates, limit=limit, clock=clock)
+        self._row = SharedRate(tenant_id, rates=rates, limit=limit, clock=clock)
         self._line = asyncio.Lock()
         self._in_line = 0
         self._spare: list[datetime] = []  # a heap: slots that are ours, and whom nobody has yet
         self._width = slot_width(limit)
         self._used = self._lost = 0  # of the slots since the last block was reserved
-        self._last_slot = clock.now() + NEVER
+        self._last_slot = clock.now() + LONG_AGO
         self._owed, self._owed_at = 0.0, clock.now()
 
     def charge(self) -> None:
@@ -120,7 +111,7 @@ class _Tenant:
         now = self._clock.now()
         slot = self._row.first_free(now) + self._width * (self._in_line - len(self._spare))
         if slot > deadline:
-            raise _busy(slot - now)
+            raise tenant_busy(slot - now)
 
     async def _reserve(self, deadline: datetime) -> None:
         wanted = max(self._in_line, self._expected())
@@ -146,110 +137,3 @@ class _Tenant:
         left = max(0.0, self._owed - (now - self._owed_at) / self._width)
         self._owed, self._owed_at = min(max(0.0, left + more), LONGEST_DEBT / self._width), now
         return self._owed
-
-
-class _SharedRow:
-    """The tenant's row, kept from the last write, so that a block costs one write where we are alone."""
-
-    def __init__(self, tenant_id: str, *, rates: TenantRates, limit: float, clock: Clock) -> None:
-        self._tenant_id = tenant_id
-        self._rates = rates
-        self._limit = limit
-        self._clock = clock
-        self._known: TenantRate | None = None
-        self._is_shared = False
-        self._latency = timedelta(0)
-        self._alone = first_row(tenant_id, clock.now() + NEVER, limit=limit * ALONE_SHARE)
-        self._alone_until = self._warned_at = clock.now() + NEVER
-
-    def first_free(self, now: datetime) -> datetime:
-        known = self._alone if now < self._alone_until else self._known
-        return first_free(known, now) if known else now
-
-    async def reserve(self, wanted: int, *, owed: float, latest: datetime) -> Block:
-        """Slots that are ours. Raises ChannelBusy where there are none before ``latest``."""
-        if self._clock.now() >= self._alone_until:
-            try:
-                async with asyncio.timeout(STORAGE_LASTS.total_seconds()):
-                    return await self._reserve_shared(wanted, owed=owed, latest=latest)
-            except (TenantRatesUnavailable, TimeoutError) as error:
-                self._go_alone(error)
-        block = self._block_of(self._alone, wanted, owed=owed, latest=latest)
-        self._alone = block.row
-        return block
-
-    async def slow_down(self) -> None:
-        if self._clock.now() < self._alone_until:
-            return
-        try:
-            async with asyncio.timeout(STORAGE_LASTS.total_seconds()):
-                while True:
-                    row = self._known or await self._read()
-                    lowered = row.lowered(self._clock.now(), limit=self._limit)
-                    if lowered is None or await self._replace(lowered):
-                        return
-        except (TenantRatesUnavailable, TimeoutError) as error:
-            self._go_alone(error)
-
-    async def _reserve_shared(self, wanted: int, *, owed: float, latest: datetime) -> Block:
-        known, tries = self._known, 0
-        if known and self._is_shared:
-            # Others will have moved it, and nobody moves it back: if it is too late now, it stays so.
-            self._block_of(known, wanted, owed=owed, latest=latest)
-            self._known = None
-        while True:
-            row = self._known or await self._read()
-            self._is_shared = known is not None and row.version != known.version
-            block = self._block_of(row, wanted, owed=owed, latest=latest)
-            if await self._replace(block.row):
-                return block
-            tries += 1
-            await self._clock.sleep(random.uniform(0, LONGEST_JITTER * 2**tries))  # noqa: S311 - spreads load
-
-    def _block_of(self, row: TenantRate, wanted: int, *, owed: float, latest: datetime) -> Block:
-        now = self._clock.now()
-        is_alone = row is self._alone
-        block = reserve(
-            row,
-            earliest=now if is_alone else now + self._latency,
-            latest=latest,
-            wanted=wanted,
-            owed=owed,
-            limit=self._limit * ALONE_SHARE if is_alone else self._limit,
-        )
-        if block is None:
-            raise _busy(first_free(row, now) - now)
-        return block
-
-    async def _read(self) -> TenantRate:
-        row = await self._rates.read(self._tenant_id)
-        while row is None:
-            first = first_row(self._tenant_id, self._clock.now(), limit=self._limit)
-            row = await self._rates.insert(first) or await self._rates.read(self._tenant_id)
-        self._known = row
-        return row
-
-    async def _replace(self, row: TenantRate) -> bool:
-        started_at = self._clock.now()
-        self._known = None  # until it is known what became of it
-        self._known = await self._rates.replace(row)
-        took = self._clock.now() - started_at
-        self._latency = min(max(took, self._latency * 0.9), LONGEST_LATENCY)
-        return self._known is not None
-
-    def _go_alone(self, error: Exception) -> None:
-        """The storage does not answer: send on, at a share that is small enough for several instances."""
-        now = self._clock.now()
-        self._known = None
-        self._alone_until = now + ALONE_FOR
-        if now - self._warned_at >= WARN_EVERY:
-            self._warned_at = now
-            log.warning(
-                "The shared limit of tenant %s cannot be had (%s): this instance sends at a quarter of it",
-                self._tenant_id,
-                type(error).__name__,
-            )
-
-
-def _busy(wait: timedelta) -> ChannelBusy:
-    return ChannelBusy("the tenant's limit is used up", retry_after=max(wait, timedelta(seconds=1)))

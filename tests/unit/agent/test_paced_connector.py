@@ -232,16 +232,19 @@ def test_behind_a_request_that_hangs_nobody_waits_longer_than_two_seconds() -> N
 def test_idle_conversations_are_forgotten_and_never_more_kept_than_the_most() -> None:
     async def work() -> None:
         lines = ConversationLines(((1, 60.0),), clock=LoopClock(), most=100)
-        deadline = LoopClock().now() + timedelta(days=1)
-        used = await lines.enter("used", deadline=deadline, is_counted=True)
+        now = LoopClock().now()
+        deadline = now + timedelta(days=1)
+        used = await lines.enter("used", now=now, deadline=deadline, is_counted=True)
         for number in range(1000):
-            lines.leave(await lines.enter(str(number), deadline=deadline, is_counted=True))
+            lines.leave(await lines.enter(str(number), now=now, deadline=deadline, is_counted=True))
         assert len(lines) <= 100
         assert await _is_at_head_of(lines, "used")
         lines.leave(used)
         await asyncio.sleep(61)
         for number in range(60):
-            lines.leave(await lines.enter(f"new {number}", deadline=deadline, is_counted=True))
+            lines.leave(
+                await lines.enter(f"new {number}", now=LoopClock().now(), deadline=deadline, is_counted=True)
+            )
         assert len(lines) == 60
 
     run(work())
@@ -250,7 +253,9 @@ def test_idle_conversations_are_forgotten_and_never_more_kept_than_the_most() ->
 async def _is_at_head_of(lines: ConversationLines, conversation_id: str) -> bool:
     """Whether somebody is: another does not get in."""
     with pytest.raises(ChannelBusy):
-        await lines.enter(conversation_id, deadline=LoopClock().now() + A_SECOND, is_counted=False)
+        await lines.enter(
+            conversation_id, now=LoopClock().now(), deadline=LoopClock().now() + A_SECOND, is_counted=False
+        )
     return True
 
 
@@ -437,5 +442,24 @@ def test_without_the_storage_each_process_goes_on_at_a_quarter_and_says_so_once_
         until = clock.now() + 10 * A_SECOND
         await asyncio.gather(*(_keep_sending(connector, str(n), until=until, clock=clock) for n in range(20)))
         assert len(channel.arrived) > 250
+
+    run(work())
+
+
+def test_without_the_storage_the_channels_wish_to_be_slower_is_heeded_still() -> None:
+    async def work() -> None:
+        clock = LoopClock()
+        channel, rates = Channel(clock), Rates()
+        connector = paced(channel, rates=rates)
+        await connector.send({}, at=place("x", "tenant"))
+        for number in range(12):
+            channel.errors.append(ChannelBusy("429", retry_after=A_SECOND, slows="tenant"))
+            await outcomes(connector.send({}, at=place(str(number), "tenant"), reply_to_id="1"))
+            await asyncio.sleep(1)
+            rates.is_down = number > 5
+        channel.arrived.clear()
+        until = clock.now() + 4 * A_SECOND
+        await asyncio.gather(*(_keep_sending(connector, str(n), until=until, clock=clock) for n in range(5)))
+        assert 1 <= len(channel.arrived) <= 10
 
     run(work())
