@@ -1,5 +1,6 @@
 """Did the channel sign this turn? Our own check, the keys served here."""
 
+import logging
 import time
 from collections.abc import AsyncIterator
 from functools import partial
@@ -140,6 +141,16 @@ async def test_a_missing_token_is_told_from_a_bad_one(
 ) -> None:
     with pytest.raises(NotAuthenticated):
         await standing.authenticate(authorization)
+
+
+async def test_no_token_is_logged(standing: ChannelTokenValidator, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    good, forged = forger().token(), forger(STRANGER, "nobody-knows").token()
+    await turn(standing, good)
+    with pytest.raises(NotAuthorized) as refused:
+        await turn(standing, forged)
+    for token in (good, forged):
+        assert not [part for part in token.split(".") if part in caplog.text or part in str(refused.value)]
 
 
 async def test_a_key_signs_under_its_own_name_only(standing: ChannelTokenValidator) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -141,6 +142,28 @@ async def test_the_turns_tenant_is_told_to_the_door_wherever_it_stands(
     response = await endpoint.post(turn, authorization="Bearer known")
     assert response.status_code == status
     assert len(endpoint.durable_client.started) == (status == 200)
+
+
+async def test_neither_a_token_nor_what_users_say_is_logged(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    endpoint.services.token_validator = Strict()  # type: ignore[assignment]
+    endpoint.services.connector.errors.append(ChannelBusy("429", retry_after=timedelta(seconds=9)))
+    said = incoming_activity(text="order a laptop for my unsayable cousin")
+    statuses = [
+        (await endpoint.post(turn, authorization=authorization)).status_code
+        for turn, authorization in (
+            (said, "Bearer stolen"),
+            (said, "Bearer known"),
+            ({**said, "conversation": {"id": "c", "tenantId": "another"}}, "Bearer known"),
+            ({**said, "conversation": "unsayable"}, "Bearer known"),
+        )
+    ]
+    assert statuses == [403, 502, 403, 400]
+    assert "did not get through" in caplog.text
+    for kept in ("stolen", "Bearer", "unsayable"):
+        assert kept not in caplog.text
 
 
 async def test_what_is_too_large_is_413_whoever_sends_it(endpoint: Endpoint) -> None:
