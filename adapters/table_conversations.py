@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import get_args
 
 import msgspec
 
@@ -16,6 +17,7 @@ from agent.incoming import derived_key
 CONVERSATIONS = "conversations"
 PERSONAL_CONVERSATIONS = "personalconversations"
 COPILOT_CHAT = "copilot-chat"
+ROW_KEYS = (*get_args(Route), COPILOT_CHAT)  # of a user
 MEMO_SIZE = 1000
 MEMO_AGE = timedelta(seconds=60)
 
@@ -90,11 +92,15 @@ class TableConversationStore:
                 return
             tenant_id, aad_object_id = known.tenant_id, known.aad_object_id
         table = await self._tables.table(PERSONAL_CONVERSATIONS)
-        ids = (conversation.channel_id, conversation.conversation_id)
-        for row in await self._personal_rows(tenant_id, aad_object_id):
-            if (row.columns["channelId"], row.columns["conversationId"]) == ids:
-                user_key, row_key = row.columns[PARTITION_KEY], row.columns[ROW_KEY]
+        user_key = derived_key(tenant_id, aad_object_id)
+
+        async def change(row_key: str) -> None:
+            row = await table.get(user_key, row_key=row_key)
+            if row and msgspec.convert(row.columns, Conversation).conversation_key == key:
                 await _merge(table, user_key, columns, row_key=row_key, etag=row.etag)
+
+        key = conversation.conversation_key
+        await asyncio.gather(*(change(row_key) for row_key in ROW_KEYS))
 
     async def _personal_rows(self, tenant_id: str, aad_object_id: str) -> list[Row]:
         table = await self._tables.table(PERSONAL_CONVERSATIONS)

@@ -17,7 +17,10 @@ INT32 = range(-(2**31), 2**31)
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """A row as it was read. ``columns`` holds its keys too, and no column that the service adds."""
+    """A row as it was read. ``columns`` holds its keys too, and no column that the service adds.
+
+    ``etag`` is known of a row that was read by its keys: a query need not tell it.
+    """
 
     columns: dict[str, Any]
     etag: str = ""
@@ -80,7 +83,7 @@ def decoded(given: Mapping[str, Any]) -> Row:
             continue
         reader = READERS.get(given.get(name + TYPE, ""))
         columns[name] = reader(value) if reader else value
-    return Row(columns=columns, etag=given.get("odata.etag", ""), mark=given.get(MARK, ""))
+    return Row(columns=columns, mark=given.get(MARK, ""))
 
 
 def literal(value: str | bool | int | datetime) -> str:

@@ -69,7 +69,7 @@ def test_an_instant_of_seven_digits_is_read_and_what_the_service_adds_is_not_a_c
         }
     )
     assert row.columns == {"PartitionKey": "p", "at": NOON}
-    assert (row.etag, row.mark) == ('W/"1"', "m")
+    assert row.mark == "m"
 
 
 @pytest.mark.parametrize(
