@@ -21,7 +21,7 @@ from agent.ports import (
     DeliveryOptions,
 )
 from agent.proactive_message import ProactiveMessage, UnusableMessage
-from agent.reaching import Reached, reach
+from agent.reaching import OnItsWay, Reached, reach
 from agent.sizing import fitted
 
 # An attempt is ended after SEND_LASTS; so one that says "sending" for longer than SEND_HOLDS has died.
@@ -58,14 +58,22 @@ async def deliver(
     attempt = _Attempt(claimed, ledger=ledger, clock=clock)
     if message.is_expired(clock.now()):
         return await attempt.note(msgspec.structs.replace(claimed, state="expired"))
+    ends_at = claimed.updated_at + SEND_LASTS  # counted as others count it: the claim's write may be slow
     try:
-        async with asyncio.timeout(SEND_LASTS.total_seconds()):
+        async with asyncio.timeout((ends_at - clock.now()).total_seconds()):
             reached = await attempt.send(
                 message, conversations=conversations, connector=connector, options=options
             )
     except Exception as error:
         # Whatever it is, each attempt leaves its reason; what nobody foresaw is the caller's.
-        after = _after(attempt.record, error, message, when_ambiguous=when_ambiguous, now=clock.now())
+        after = _after(
+            attempt.record,
+            error,
+            message,
+            when_ambiguous=when_ambiguous,
+            now=clock.now(),
+            may_have_arrived=attempt.on_its_way.is_one,
+        )
         noted = await attempt.note(after)
         if noted.state == "accepted":
             raise
@@ -78,14 +86,18 @@ async def deliver(
         conversation_id=reached.conversation_id,
         trace=reached.trace,
     )
-    return await attempt.note(sent)
+    noted = await attempt.note(sent)
+    if reached.moved:  # only now: what breaks here must not have the message sent again
+        await conversations.move(reached.moved, service_url=reached.moved.service_url)
+    return noted
 
 
 class _Attempt:
-    """One attempt at a delivery that is claimed, with its record as it was last written."""
+    """One attempt at a delivery that is claimed, with its record as we know it."""
 
     def __init__(self, record: DeliveryRecord, *, ledger: DeliveryLedger, clock: Clock) -> None:
         self.record = record
+        self.on_its_way = OnItsWay()
         self._ledger = ledger
         self._clock = clock
 
@@ -110,6 +122,7 @@ class _Attempt:
                 message.to,
                 part,
                 thread=self.record.conversation_id if number else None,
+                on_its_way=self.on_its_way,
                 conversations=conversations,
                 connector=connector,
                 options=options,
@@ -120,8 +133,9 @@ class _Attempt:
 
     async def note(self, record: DeliveryRecord) -> DeliveryRecord:
         """Write the record, unless another process has taken the delivery over meanwhile."""
-        record = msgspec.structs.replace(record, updated_at=self._clock.now())
-        self.record = await self._ledger.replace(record) or record
+        # Kept before it is written: if that breaks, the next write tells it.
+        self.record = msgspec.structs.replace(record, updated_at=self._clock.now())
+        self.record = await self._ledger.replace(self.record) or self.record
         return self.record
 
 
@@ -136,7 +150,8 @@ async def _claim(
     record = await ledger.read(message.delivery_id)
     if record is None:  # dropped just now, for its age
         return _held_by_another(first, until=now + SHORTEST_WAIT)
-    if record.has_ended or (record.waits_until and now < record.waits_until):
+    is_early = record.waits_until is not None and now < record.waits_until
+    if record.has_ended or (is_early and not message.is_expired(now)):
         return record
     if record.state == "sending":
         if now < record.updated_at + SEND_HOLDS:
@@ -165,8 +180,11 @@ def _after(
     *,
     when_ambiguous: WhenAmbiguous,
     now: datetime,
+    may_have_arrived: bool = True,
 ) -> DeliveryRecord:
-    """The record after an attempt that ended in ``error``."""
+    """The record after an attempt that ended in ``error``; ``may_have_arrived``: where that is a time-out."""
+    if isinstance(error, TimeoutError) and not may_have_arrived:
+        error = ChannelBusy("no time was left to send it", retry_after=SHORTEST_WAIT)
     record = msgspec.structs.replace(record, reason=reason_of(error), trace=getattr(error, "trace", ""))
     kept = msgspec.structs.replace(record, busy_until=None, body=msgspec.json.encode(message))
     match error:

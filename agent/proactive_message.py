@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -104,9 +104,8 @@ class ProactiveMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
 
     def is_expired(self, now: datetime) -> bool:
         """Whether it is too late to deliver it: by its sender's word, or since it has waited for too long."""
-        ends = [self.expires_at] if self.expires_at else []
-        ends += [self.waiting_since + LONGEST_WAITING] if self.waiting_since else []
-        return any(end <= now.astimezone(UTC) for end in ends)
+        has_waited = self.waiting_since is not None and now - self.waiting_since >= LONGEST_WAITING
+        return has_waited or (self.expires_at is not None and self.expires_at <= now)
 
 
 def parse_proactive_message(body: bytes) -> ProactiveMessage:
