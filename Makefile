@@ -2,9 +2,10 @@
 
 PYTHON_READY := .venv/.installed
 NODE_READY := local/node_modules/.installed
+PEERS_READY := bench/.venv-peers/.installed
 IS_3_11 := import sys; sys.exit(sys.version_info[:2] != (3, 11))
 
-.PHONY: help run demo test check faults setup
+.PHONY: help run demo test check faults bench setup
 .DELETE_ON_ERROR:
 
 help:
@@ -13,6 +14,7 @@ help:
 	@echo "make test    every test"
 	@echo "make check   ruff, mypy, the arrows"
 	@echo "make faults  2,000 deliveries through every fault of the channel and fifty kills, ten minutes"
+	@echo "make bench   the speed beside other SDKs, twenty-five minutes on a quiet machine (QUICK=1: whether it runs)"
 	@echo "make setup   only what the others need: .venv and local/node_modules"
 
 run: setup local.settings.json
@@ -34,6 +36,9 @@ faults: setup
 	.venv/bin/python -m tests.faults --when-ambiguous resend
 	.venv/bin/python -m tests.faults --when-ambiguous hold
 
+bench: setup $(PEERS_READY)
+	@exec .venv/bin/python -m bench all $(if $(QUICK),--quick) --to bench/results
+
 setup: $(PYTHON_READY) $(NODE_READY)
 
 local.settings.json:
@@ -53,6 +58,12 @@ $(PYTHON_READY): requirements.txt requirements-dev.txt
 	echo "Installing the Python packages into .venv ..."; \
 	$$python -m venv .venv && \
 	.venv/bin/python -m pip install -qq --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(PEERS_READY): bench/requirements-peers.txt | $(PYTHON_READY)
+	@echo "Installing the peers into bench/.venv-peers ..."
+	@.venv/bin/python -m venv bench/.venv-peers
+	@bench/.venv-peers/bin/python -m pip install -qq --disable-pip-version-check -r $<
 	@touch $@
 
 $(NODE_READY): local/package.json local/package-lock.json | $(PYTHON_READY)

@@ -1,0 +1,87 @@
+"""The command line: `python -m bench NAME`."""
+
+import argparse
+import json
+import logging
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from bench.cold_start import first_turns, imports
+from bench.comparison import Comparison
+from bench.inbound import bursts, inbound
+from bench.options import Options
+from bench.outbound import outbound
+from bench.programs import PEERS_PYTHON, BenchError, processors
+from local.processes import StackError
+
+BENCHES: dict[str, Sequence[Callable[[Options], Comparison]]] = {
+    "inbound": [inbound],
+    "burst": [bursts],
+    "outbound": [outbound],
+    "cold_start": [imports, first_turns],
+}
+
+
+def _arguments(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument(
+        "names", nargs="+", choices=[*BENCHES, "all"], metavar="NAME", help=", ".join(BENCHES)
+    )
+    parser.add_argument("--quick", action="store_true", help="one short round: whether it runs, not how fast")
+    parser.add_argument("--rounds", type=int, help="how many rounds (each bench has its own default)")
+    parser.add_argument("--only", nargs="+", default=[], help="programs whose names contain one of these")
+    parser.add_argument("--to", type=Path, help="write NAME.md and NAME.json into this directory, too")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str]) -> int:
+    arguments = _arguments(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    try:
+        if not PEERS_PYTHON.exists():
+            raise BenchError("the peers are not installed: `make bench` does it")
+        os.sched_setaffinity(0, {processors()[1]})
+        for name in BENCHES if "all" in arguments.names else arguments.names:
+            _run(name, arguments)
+    except (BenchError, StackError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(name: str, arguments: argparse.Namespace) -> None:
+    logs = Path(tempfile.mkdtemp(prefix=f"afterword-bench-{name}-"))
+    options = Options(logs=logs, is_quick=arguments.quick, rounds=arguments.rounds, only=arguments.only)
+    started = time.monotonic()
+    comparisons = [measure(options) for measure in BENCHES[name]]
+    text = "\n".join(f"## {comparison.title}\n\n{comparison.table()}\n" for comparison in comparisons)
+    print(f"\n{text}\n{name}: {time.monotonic() - started:.0f} s; logs in {logs}\n", flush=True)
+    if arguments.to:
+        arguments.to.mkdir(parents=True, exist_ok=True)
+        (arguments.to / f"{name}.md").write_text(text, "utf-8")
+        measured = {
+            "machine": _machine(),
+            "is_quick": options.is_quick,
+            "comparisons": msgspec.to_builtins(comparisons),
+        }
+        (arguments.to / f"{name}.json").write_text(json.dumps(measured, indent=1) + "\n", "utf-8")
+
+
+def _machine() -> dict[str, object]:
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()}",
+        "processors": os.cpu_count(),
+        "load average": os.getloadavg(),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

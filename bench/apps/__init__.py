@@ -1,0 +1,1 @@
+"""The programs under test: those of the peers run in the peers' own environment."""

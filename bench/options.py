@@ -1,0 +1,32 @@
+"""What a bench is told on the command line."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from bench.programs import Program
+
+QUICK_SECONDS = 0.8
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """``only``: a part of the names of the programs to measure; empty for all."""
+
+    logs: Path
+    is_quick: bool = False
+    rounds: int | None = None
+    only: Sequence[str] = ()
+
+    def rounds_or(self, usual: int) -> int:
+        return self.rounds or (1 if self.is_quick else usual)
+
+    def seconds(self, usual: float) -> float:
+        return QUICK_SECONDS if self.is_quick else usual
+
+    def chosen(self, programs: Sequence[Program]) -> list[Program]:
+        return [
+            program
+            for program in programs
+            if not self.only or any(part.lower() in program.name.lower() for part in self.only)
+        ]

@@ -1,0 +1,1 @@
+"""The bench's own arithmetic and parsing; no peer is needed."""
