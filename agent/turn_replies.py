@@ -61,14 +61,15 @@ class TurnReplies:
         self._said += 1
         if number < len(self.claim.sent_ids):
             return self.claim.sent_ids[number]
-        if self.claim.is_uncertain:
+        is_said_again = self.claim.is_uncertain
+        if is_said_again:
             self.claim = msgspec.structs.replace(
                 self.claim, is_uncertain=False, ambiguities=self.claim.ambiguities + 1
             )
             if self._when_ambiguous == "hold":
                 self._arrived(None)
                 return None
-        if number > 0:
+        if number > 0 or is_said_again:
             await self._claims.write(self.claim)
         sent = await self._post(outgoing, at=at, reply_to_id=reply_to_id)
         self._arrived(sent.activity_id)

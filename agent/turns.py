@@ -46,12 +46,18 @@ async def take_turn(
     Raises TurnInProgress, TimeoutError after TURN_LASTS, and what ``answer`` raises but ConversationGone.
     """
     conversation = conversation_of(incoming)
-    claim, _ = await asyncio.gather(
+    claim, heard = await asyncio.gather(
         claim_turn(incoming.turn_key, claims=claims, clock=clock),
         conversations.heard(conversation, at=clock.now()),
+        return_exceptions=True,
     )
+    if isinstance(claim, BaseException):
+        raise claim
     if claim.state == "acknowledged":
         return claim.response
+    if isinstance(heard, BaseException):
+        await _release(claim, claims=claims)
+        raise heard
     replies = TurnReplies(
         claim,
         when_ambiguous=options.ambiguous_sends or "resend",
@@ -61,18 +67,25 @@ async def take_turn(
         clock=clock,
     )
     response = None
+    ends_at = claim.claimed_at + TURN_LASTS  # counted as others count it: the claim's write may be slow
     try:
-        async with asyncio.timeout(TURN_LASTS.total_seconds()):
+        async with asyncio.timeout((ends_at - clock.now()).total_seconds()):
             try:
                 response = await answer(replies)
             except ConversationGone:
                 await conversations.mark_gone(conversation, at=clock.now())
     except Exception:
         if not replies.is_one_on_its_way:
-            await claims.write(msgspec.structs.replace(replies.claim, state="released"))
+            await _release(replies.claim, claims=claims)
         raise
     await claims.write(msgspec.structs.replace(replies.claim, state="acknowledged", response=response))
     return response
+
+
+async def _release(claim: TurnClaim, *, claims: TurnClaims) -> None:
+    """Have the next delivery take the turn up at once; later, if one that died may have said something."""
+    if not claim.is_uncertain:
+        await claims.write(msgspec.structs.replace(claim, state="released"))
 
 
 async def claim_turn(

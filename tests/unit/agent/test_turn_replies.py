@@ -144,3 +144,12 @@ async def test_a_long_reply_goes_in_parts_that_count_as_replies() -> None:
     await replies.send(long, at=CHAT, reply_to_id="in")
     assert turn.connector.texts == ["a" * 150, "b" * 150]
     assert replies.claim.sent_ids == ("sent-1", "sent-2")
+
+
+async def test_each_delivery_that_dies_over_a_reply_is_counted() -> None:
+    turn = Turn()
+    for _ in range(3):
+        again = await turn.deliver(["one"])  # and dies before it has written that "one" arrived
+        turn.clock.step(CLAIM_HOLDS)
+    assert turn.connector.texts == ["one", "one", "one"]
+    assert again.claim.ambiguities == 2

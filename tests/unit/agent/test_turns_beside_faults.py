@@ -1,0 +1,95 @@
+"""A turn's claim is true also when the storage breaks or is slow beside it."""
+
+import asyncio
+from datetime import datetime
+
+import msgspec
+import pytest
+
+from adapters.in_memory import InMemoryTurnClaims
+from agent.conversation import Conversation
+from agent.delivery_record import WhenAmbiguous
+from agent.ports import DeliveryAmbiguous
+from agent.turns import CLAIM_HOLDS
+from tests.unit.turns import Channel, incoming_activity
+
+
+class StorageBroke(Exception):
+    """As the storage's adapters raise it."""
+
+
+def channel_with(when_ambiguous: WhenAmbiguous) -> Channel:
+    channel = Channel()
+    options = msgspec.structs.replace(channel.services.delivery_options, ambiguous_sends=when_ambiguous)
+    channel.services.delivery_options = options
+    return channel
+
+
+@pytest.mark.parametrize("when_ambiguous", ["resend", "hold"])
+async def test_a_turn_that_could_not_be_noted_is_taken_up_at_once_and_answered(
+    when_ambiguous: WhenAmbiguous,
+) -> None:
+    channel = channel_with(when_ambiguous)
+    services = channel.services
+    heard, started = services.conversations.heard, services.clock.now()
+
+    async def broken(conversation: Conversation, *, at: datetime) -> None:
+        raise StorageBroke
+
+    services.conversations.heard = broken  # type: ignore[method-assign]
+    with pytest.raises(StorageBroke):
+        await channel.deliver(incoming_activity(text="hello"))
+    services.conversations.heard = heard  # type: ignore[method-assign]
+    await channel.deliver(incoming_activity(text="hello"))
+    assert len(channel.said()) == 1
+    assert services.clock.now() == started
+
+
+async def test_a_claim_that_was_slow_to_write_says_nothing_when_others_take_it_for_dead() -> None:
+    channel = Channel()
+    clock = channel.services.clock
+
+    class Slow(InMemoryTurnClaims):
+        async def insert(self, turn_key: str, *, at: datetime, is_lasting: bool = False) -> bool:
+            inserted = await super().insert(turn_key, at=at, is_lasting=is_lasting)
+            clock.step(CLAIM_HOLDS)
+            return inserted
+
+    channel.services.turn_claims = Slow()
+    send = channel.services.connector.send
+
+    async def as_over_a_network(*what: object, **where: object) -> object:
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return await send(*what, **where)  # type: ignore[arg-type]
+
+    channel.services.connector.send = as_over_a_network  # type: ignore[assignment]
+    with pytest.raises(TimeoutError):
+        await channel.deliver(incoming_activity(text="hello"))
+    assert channel.said() == []
+
+
+@pytest.mark.parametrize("fails", ["heard", "the job"])
+async def test_a_reply_that_may_have_arrived_stays_so_when_the_next_delivery_fails(fails: str) -> None:
+    channel = channel_with("hold")
+    services, heard, start_job = channel.services, channel.services.conversations.heard, channel._start_job
+    services.connector.errors.append(DeliveryAmbiguous("no answer"))
+    with pytest.raises(DeliveryAmbiguous):
+        await channel.deliver(incoming_activity())
+
+    async def broken(*what: object, **how: object) -> None:
+        raise StorageBroke
+
+    if fails == "heard":
+        services.conversations.heard = broken  # type: ignore[method-assign]
+    else:
+        channel._start_job = broken  # type: ignore[method-assign]
+    with pytest.raises(StorageBroke):
+        await channel.deliver(incoming_activity())
+    services.conversations.heard = heard  # type: ignore[method-assign]
+    channel._start_job = start_job  # type: ignore[method-assign]
+    await channel.deliver(incoming_activity())
+    assert channel.said() == []
+    claim = await services.turn_claims.read(channel.started[0].job_id)
+    assert claim is not None
+    assert (claim.state, claim.ambiguities) == ("acknowledged", 1)
