@@ -20,6 +20,11 @@ ROOT = Path(__file__).parent.parent.parent
 STORAGE = {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}
 APP = {"MicrosoftAppId": "app", "MicrosoftAppPassword": "secret", "MicrosoftAppTenantId": "tenant"}
 OFF = {"ChannelAuth": "off", "AZURE_FUNCTIONS_ENVIRONMENT": "Development"}
+CHINA = {
+    "ChannelCloud": "China",
+    "ProactiveServiceUrl": "https://teams.example/",
+    "AllowedServiceHosts": "teams.example",
+}
 TENANTS = {"AllowedTenants": "11111111-1111-4111-8111-111111111111"}
 
 LATER = ("botbuilder", "botframework", "msal", "azure.storage", "requests")
@@ -36,7 +41,7 @@ LATER = ("botbuilder", "botframework", "msal", "azure.storage", "requests")
         ({**APP, "ChannelCloud": "GCC"}, ChannelTokenValidator),
         ({**APP, "ChannelCloud": "GCCHigh"}, ChannelTokenValidator),
         ({**APP, "ChannelCloud": "DoD"}, ChannelTokenValidator),
-        ({**APP, "ChannelCloud": "China"}, ChannelTokenValidator),
+        ({**APP, **CHINA}, ChannelTokenValidator),
         ({**APP, **TENANTS}, TenantsOnly),
         ({**OFF, **TENANTS}, TenantsOnly),
     ],
