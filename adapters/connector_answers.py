@@ -23,6 +23,7 @@ from agent.ports import (
 )
 
 DEFAULT_RETRY_AFTER = timedelta(seconds=5)
+LONGEST_RETRY_AFTER = timedelta(days=1)
 TRACES = ("MS-CV", "x-ms-conversation-id", "x-ms-tenant-id")
 LONGEST_CODE = 64
 # After these nothing gets through until the user is heard again.
@@ -52,7 +53,8 @@ def error_of(status: int, headers: Mapping[str, str], answer: bytes, *, may_repe
     code = error_code(answer)
     said = f"the channel answered {status} {code}".strip()
     trace = trace_of(headers)
-    if status in (412, 429) or (status >= 500 and may_repeat):
+    is_unclear = status >= 500 or status == 408
+    if status in (412, 429) or (is_unclear and may_repeat):
         return ChannelBusy(
             said, retry_after=retry_after(headers), slows=SLOWS.get(status, "nothing"), trace=trace
         )
@@ -69,7 +71,7 @@ def error_of(status: int, headers: Mapping[str, str], answer: bytes, *, may_repe
         kind = ConversationGone
     elif status == 413 or code == "MessageSizeTooBig":
         kind = MessageTooLarge
-    elif status >= 500 or status == 408:
+    elif is_unclear:
         kind = DeliveryAmbiguous
     return kind(said, trace=trace)
 
@@ -107,7 +109,7 @@ def retry_after(headers: Mapping[str, str]) -> timedelta:
             wait = parsedate_to_datetime(given) - datetime.now(UTC)
         except (ValueError, TypeError):
             return DEFAULT_RETRY_AFTER
-    return max(wait, timedelta(0))
+    return min(max(wait, timedelta(0)), LONGEST_RETRY_AFTER)
 
 
 def trace_of(headers: Mapping[str, str]) -> str:

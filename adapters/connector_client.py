@@ -96,7 +96,9 @@ class BotConnectorClient:
         answer = await self._call(request, at=at)
         conversation_id = answer.body.get("id")
         if not isinstance(conversation_id, str) or not conversation_id:
-            raise ChannelRefused("the channel created a conversation and told no id", trace=answer.trace)
+            # Its activity has arrived, but whoever asks for more in the conversation has nowhere to send it.
+            unknown = ChannelRefused if brings_none else DeliveryAmbiguous
+            raise unknown("the channel created a conversation and told no id", trace=answer.trace)
         return Created(
             conversation_id=conversation_id,
             service_url=answer.service_url,
@@ -128,7 +130,7 @@ class BotConnectorClient:
             return await self._authenticated(request, service_url)
         except WrongHost as error:
             elsewhere = self._other_service_urls.get(URL(service_url).host or "")
-            if elsewhere is None or who in self._moved:
+            if elsewhere is None:
                 raise ChannelRefused(str(error), trace=error.trace) from None
         try:
             answer = await self._authenticated(request, elsewhere)

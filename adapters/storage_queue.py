@@ -1,5 +1,6 @@
 """The ProactiveQueue port on Azure Queue Storage."""
 
+import re
 import time
 from datetime import timedelta
 from math import ceil
@@ -14,6 +15,7 @@ from adapters.storage_signing import Tokens
 
 # Of the service, not of the SDK: older than the newest, so that sovereign clouds and Azurite know it.
 QUEUE_API_VERSION = "2025-05-05"
+NOT_IN_XML = re.compile("[\ufffe\uffff]")  # of what JSON text may hold unescaped
 
 
 def queue_service(account: StorageAccount) -> QueueServiceClient:
@@ -48,6 +50,11 @@ class _Credential:
         return
 
 
+def storable(body: bytes) -> str:
+    """The JSON without what XML cannot carry, as its escapes: the service takes messages in XML."""
+    return NOT_IN_XML.sub(lambda found: f"\\u{ord(found[0]):04x}", body.decode())
+
+
 class StorageQueue:
     """One queue. Bodies are put on it as they are, as host.json says (messageEncoding none)."""
 
@@ -56,12 +63,17 @@ class StorageQueue:
         self._client = self._service.get_queue_client(queue_name)
 
     async def put(self, body: bytes, *, delay: timedelta) -> None:
-        seconds = ceil(delay.total_seconds())
         try:
-            await self._client.send_message(body.decode(), visibility_timeout=seconds)
+            await self._send(body, delay)
         except ResourceNotFoundError:  # taken away while we ran
             await self._client.create_queue()
-            await self._client.send_message(body.decode(), visibility_timeout=seconds)
+            await self._send(body, delay)
+
+    async def _send(self, body: bytes, delay: timedelta) -> None:
+        # For as long as it takes: by default the service drops a message after seven days, shown or not.
+        await self._client.send_message(
+            storable(body), visibility_timeout=ceil(delay.total_seconds()), time_to_live=-1
+        )
 
     async def close(self) -> None:
         await self._client.close()

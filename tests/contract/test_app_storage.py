@@ -3,6 +3,7 @@
 from datetime import timedelta
 from uuid import uuid4
 
+import msgspec
 from azure.storage.queue import QueueClient, QueueServiceClient
 
 from adapters.app_storage import AppStorage
@@ -39,3 +40,17 @@ async def test_a_message_is_put_on_the_queue_as_it_is_and_shown_after_its_delay(
     with QueueClient.from_connection_string(azurite.connection_string, queue_name) as reader:
         assert [message.content for message in reader.receive_messages()] == ["ä now"]
         assert reader.get_queue_properties().approximate_message_count == 2
+
+
+async def test_a_message_is_kept_for_as_long_as_it_waits_whatever_characters_it_has(azurite: Azurite) -> None:
+    queue_name = f"q-{uuid4().hex}"
+    queue = StorageQueue(account_of(azurite.connection_string), queue_name)
+    body = msgspec.json.encode({"text": "\ufffe\uffff <&> \x7f \r\n \U0001f600"})
+    await queue.put(body, delay=timedelta(0))
+    await queue.put(b"{}", delay=timedelta(days=7))
+    await queue.close()
+    with QueueClient.from_connection_string(azurite.connection_string, queue_name) as reader:
+        (shown,) = reader.receive_messages()
+    assert msgspec.json.decode(shown.content) == msgspec.json.decode(body)
+    assert shown.expires_on is not None
+    assert shown.expires_on.year == 9999

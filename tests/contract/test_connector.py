@@ -204,6 +204,7 @@ async def test_each_error_means_what_the_caller_is_to_do(
         ("-3", 0),
         ("nan", 5),
         ("1e400", 5),
+        ("1e12", 86_400),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
     ],
 )
@@ -262,7 +263,9 @@ async def test_where_only_the_body_is_lost_the_status_tells_that_it_was_taken(
     assert (await client.send(HELLO, at=chat(server.url))).activity_id is None
 
 
-@pytest.mark.parametrize("fault", [{"error": "BadGateway"}, {"error": "ServiceError", "accepted": True}])
+@pytest.mark.parametrize(
+    "fault", [{"error": "BadGateway"}, {"error": "ServiceError", "accepted": True}, {"status": 408}]
+)
 async def test_what_may_be_repeated_is_never_ambiguous(
     client: BotConnectorClient, server: ScriptedConnector, fault: dict[str, Any]
 ) -> None:
@@ -289,9 +292,10 @@ async def test_beginning_a_thread_is_a_send_and_may_be_ambiguous(
     begun = await client.create_conversation(thread, service_url=server.url, tenant_id=TENANT)
     assert begun.conversation_id.startswith("19:general@thread.tacv2;messageid=")
     assert begun.activity_id
-    server.faults.next_answers({"cut": "after"})
-    with pytest.raises(DeliveryAmbiguous):
-        await client.create_conversation(thread, service_url=server.url, tenant_id=TENANT)
+    for unclear in ({"cut": "after"}, {"cut": "mid-body"}, {"status": 202}, {"status": 408}):
+        server.faults.next_answers(unclear)
+        with pytest.raises(DeliveryAmbiguous):
+            await client.create_conversation(thread, service_url=server.url, tenant_id=TENANT)
 
 
 async def test_the_channels_own_ids_of_a_request_are_kept(
@@ -350,3 +354,20 @@ class TestWrongHost:
         with pytest.raises(ChannelRefused, match="InvalidBotApiHost"):
             await client.send(HELLO, at=chat(server.url))
         assert (len(server.calls), len(other.calls)) == (1, 1)
+
+    async def test_a_tenant_that_moves_back_is_followed(
+        self, server: ScriptedConnector, other: ScriptedConnector
+    ) -> None:
+        elsewhere = str(URL(other.url).with_host("localhost"))
+        client = BotConnectorClient(
+            NoCredentials(),
+            hosts=ServiceHosts(with_loopback=True),
+            other_service_urls={"127.0.0.1": elsewhere, "localhost": server.url},
+        )
+        taken_at = []
+        for connector in (server, other):
+            connector.faults.next_answers({"error": "InvalidBotApiHost"})
+            taken_at.append((await client.send(HELLO, at=chat(server.url))).service_url)
+        await client.close()
+        assert taken_at == [elsewhere, server.url]
+        assert [len(server.calls), len(other.calls)] == [2, 2]
