@@ -5,7 +5,7 @@ from collections import OrderedDict
 from datetime import datetime, timedelta
 
 from agent.pacing import Limits, SlidingWindows
-from agent.ports import ChannelBusy, Clock
+from agent.ports import Clock, SendPaced
 
 # What is dropped above this forgets what it has sent; the channel itself is then the limit.
 MOST_CONVERSATIONS = 10_000
@@ -48,7 +48,7 @@ class ConversationLines:
     ) -> Line:
         """Wait for our turn; the caller leaves the line when the request is answered.
 
-        Raises ChannelBusy where our turn is not before ``deadline``.
+        Raises SendPaced where our turn is not before ``deadline``.
         """
         arrived, last = now.timestamp(), deadline.timestamp()
         line = self._line_of(conversation_id, arrived)
@@ -89,7 +89,7 @@ class ConversationLines:
                 await line.lock.acquire()
         except TimeoutError:
             wait = max(line.wait(self._now()), 1.0)
-            raise ChannelBusy(
+            raise SendPaced(
                 "many requests wait for this conversation", retry_after=timedelta(seconds=wait)
             ) from None
 
@@ -123,4 +123,4 @@ class ConversationLines:
 
 def _refuse_after(deadline: float, now: float, wait: float) -> None:
     if wait > 0 and now + wait > deadline:
-        raise ChannelBusy("this conversation has to wait for its limits", retry_after=timedelta(seconds=wait))
+        raise SendPaced("this conversation has to wait for its limits", retry_after=timedelta(seconds=wait))

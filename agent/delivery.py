@@ -19,6 +19,7 @@ from agent.ports import (
     DeliveryAmbiguous,
     DeliveryLedger,
     DeliveryOptions,
+    SendPaced,
 )
 from agent.proactive_message import ProactiveMessage, UnusableMessage
 from agent.reaching import OnItsWay, Reached, reach
@@ -193,8 +194,7 @@ def _after(
         case ChannelRefused():
             return msgspec.structs.replace(kept, state="failed")
         case ChannelBusy():
-            wait = _wait(record, at_least=error.retry_after)
-            return msgspec.structs.replace(record, state="busy", busy_until=now + wait)
+            return _busy(record, error, now=now)
         case DeliveryAmbiguous() | TimeoutError():
             ambiguities = record.ambiguities + 1
             if when_ambiguous == "hold" or ambiguities > MOST_RESENDS:
@@ -206,12 +206,23 @@ def _after(
     return msgspec.structs.replace(record, state="accepted")
 
 
+def _busy(record: DeliveryRecord, error: ChannelBusy, *, now: datetime) -> DeliveryRecord:
+    if isinstance(error, SendPaced):  # no attempt was made, and the channel is no busier than before
+        wait, attempts = _spread(record, error.retry_after), record.attempts - 1
+    else:
+        wait, attempts = _wait(record, at_least=error.retry_after), record.attempts
+    return msgspec.structs.replace(record, state="busy", busy_until=now + wait, attempts=attempts)
+
+
 def _wait(record: DeliveryRecord, *, at_least: timedelta) -> timedelta:
-    """How long to wait after this attempt: longer each time, and never for two messages the same."""
+    """How long to wait after this attempt: longer each time."""
     longer_each_time = min(SHORTEST_WAIT * 2 ** min(record.attempts - 1, 12), LONGEST_WAIT)
-    spread = zlib.crc32(f"{record.delivery_id}.{record.attempts}".encode()) / 2**32
-    wait: timedelta = max(longer_each_time, at_least) * (1 + JITTER * spread)
-    return wait
+    return _spread(record, max(longer_each_time, at_least))
+
+
+def _spread(record: DeliveryRecord, wait: timedelta) -> timedelta:
+    """The wait and up to JITTER more, which differs from message to message."""
+    return wait * (1 + JITTER * zlib.crc32(f"{record.delivery_id}.{record.attempts}".encode()) / 2**32)
 
 
 def reason_of(error: Exception) -> str:

@@ -19,7 +19,7 @@ LONGEST_WAIT = timedelta(seconds=2)
 class PacedConnector:
     """Each request waits for its turn in its conversation, and then for a slot of its tenant.
 
-    Raises ChannelBusy, without a request, where that would take longer than LONGEST_WAIT. Replies do not
+    Raises SendPaced, without a request, where that would take longer than LONGEST_WAIT. Replies do not
     wait for a slot, for they must be quick; they are charged to the tenant.
     """
 

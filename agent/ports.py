@@ -48,6 +48,10 @@ class ChannelBusy(ChannelError):
         self.slows: Slows = slows
 
 
+class SendPaced(ChannelBusy):
+    """We ourselves keep to the channel's limits: nothing was requested. Come back after ``retry_after``."""
+
+
 class ChannelRefused(ChannelError):
     """The channel will never take this: do not send it again."""
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from agent.pacing import Block, TenantRate, first_free, first_row, reserve
-from agent.ports import ChannelBusy, Clock, TenantRates, TenantRatesUnavailable
+from agent.ports import Clock, SendPaced, TenantRates, TenantRatesUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class SharedRate:
         return first_free(known, now) if known else now
 
     async def reserve(self, wanted: int, *, owed: float, latest: datetime) -> Block:
-        """Slots that are ours. Raises ChannelBusy where there are none before ``latest``."""
+        """Slots that are ours. Raises SendPaced where there are none before ``latest``."""
         if self._clock.now() >= self._alone_until:
             try:
                 async with asyncio.timeout(STORAGE_LASTS.total_seconds()):
@@ -134,5 +134,5 @@ class SharedRate:
             )
 
 
-def tenant_busy(wait: timedelta) -> ChannelBusy:
-    return ChannelBusy("the tenant's limit is used up", retry_after=max(wait, timedelta(seconds=1)))
+def tenant_busy(wait: timedelta) -> SendPaced:
+    return SendPaced("the tenant's limit is used up", retry_after=max(wait, timedelta(seconds=1)))

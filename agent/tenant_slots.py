@@ -25,7 +25,7 @@ class TenantSlots:
         self._tenants: OrderedDict[str, _Tenant] = OrderedDict()
 
     async def take(self, tenant_id: str, *, deadline: datetime) -> datetime:
-        """Return when it is our time to send, which was this. Raises ChannelBusy if that is too late."""
+        """Return when it is our time to send, which was this. Raises SendPaced if that is too late."""
         return await self._tenant(tenant_id).take(deadline)
 
     def charge(self, tenant_id: str) -> None:

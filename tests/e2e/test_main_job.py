@@ -66,7 +66,10 @@ async def test_a_posted_notification_reaches_the_person(stack: Stack, playground
     message = proactive_message("The lamp is ready", delivery_id="lamp-1")
     url = f"{functions_url(stack.ports)}/api/notifications"
     async with aiohttp.ClientSession() as session, session.post(url, json=message) as answer:
-        assert (answer.status, await answer.json()) == (202, {"deliveryId": "lamp-1"})
+        assert (answer.status, await answer.json()) == (
+            202,
+            {"deliveryId": "lamp-1", "state": "accepted"},
+        )
     await playground.wait_for("The lamp is ready", seconds=20)
 
 

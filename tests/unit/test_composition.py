@@ -19,6 +19,11 @@ from settings import read_settings
 ROOT = Path(__file__).parent.parent.parent
 STORAGE = {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}
 APP = {"MicrosoftAppId": "app", "MicrosoftAppPassword": "secret", "MicrosoftAppTenantId": "tenant"}
+CHINA = {
+    "ChannelCloud": "China",
+    "ProactiveServiceUrl": "https://smba.example/",
+    "AllowedServiceHosts": "smba.example",
+}
 OFF = {"ChannelAuth": "off", "AZURE_FUNCTIONS_ENVIRONMENT": "Development"}
 CHINA = {
     "ChannelCloud": "China",

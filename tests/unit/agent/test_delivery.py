@@ -20,6 +20,7 @@ from agent.ports import (
     ConversationNotFound,
     DeliveryAmbiguous,
     MessageTooLarge,
+    SendPaced,
     Sent,
     TokenRefused,
 )
@@ -241,6 +242,18 @@ async def test_a_busy_channel_is_waited_for_at_least_as_long_as_it_says_and_long
     assert 16 <= waits[3] <= 20
     assert (await send(services, message())).state == "sent"
     assert len(services.connector.texts) == 1
+
+
+async def test_a_message_that_our_own_limits_hold_back_waits_no_longer_each_time() -> None:
+    services = await services_that_heard()
+    for _ in range(6):
+        services.connector.errors.append(SendPaced("the limit", retry_after=timedelta(seconds=3)))
+        record = await send(services, message())
+        assert record.waits_until is not None
+        wait = record.waits_until - services.clock.now()
+        assert timedelta(seconds=3) <= wait <= timedelta(seconds=3.75)
+        services.clock.step(wait)
+    assert (await send(services, message())).attempts == 1
 
 
 async def test_two_messages_that_are_refused_together_do_not_come_back_together() -> None:

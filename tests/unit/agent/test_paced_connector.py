@@ -13,7 +13,7 @@ from agent.conversation import Place
 from agent.conversation_lines import ConversationLines
 from agent.paced_connector import PacedConnector
 from agent.pacing import Limits, TenantRate
-from agent.ports import ChannelBusy, Created, Sent, TenantRatesUnavailable
+from agent.ports import ChannelBusy, Created, SendPaced, Sent, TenantRatesUnavailable
 from agent.tenant_slots import TenantSlots
 from tests.unit.agent.stepped_loop import LoopClock, run
 
@@ -141,7 +141,7 @@ def test_a_conversations_limits_hold_and_who_would_wait_long_is_told_how_long() 
         channel = Channel(LoopClock(), takes=0.0)
         connector = paced(channel, limits=TEAMS)
         told = await outcomes(*(connector.send({"text": str(n)}, at=place()) for n in range(20)))
-        taken = [type(one) for one in told].index(ChannelBusy)
+        taken = [type(one) for one in told].index(SendPaced)
         assert 8 <= taken <= 15
         assert channel.texts == [str(n) for n in range(taken)]
         assert channel.arrived[7] - channel.arrived[0] == A_SECOND
@@ -185,8 +185,8 @@ def test_a_busy_conversation_is_left_alone_for_as_long_as_the_channel_says(
         channel.errors.append(ChannelBusy("429", retry_after=9 * A_SECOND, slows=slows))
         first, second = await outcomes(connector.send({}, at=place()), connector.send({}, at=place()))
         assert type(first) is ChannelBusy
-        assert type(second) is (ChannelBusy if is_blocked else Sent)
-        if isinstance(second, ChannelBusy):
+        assert type(second) is (SendPaced if is_blocked else Sent)
+        if isinstance(second, SendPaced):
             assert second.retry_after == 9 * A_SECOND
             assert len(channel.arrived) == 1
             await connector.send({}, at=place("other"))
