@@ -15,6 +15,8 @@ QUOTED_DATA = re.compile(r"(unknown field|[Ii]nvalid (?:enum )?value) (?:`[^`]*`
 LONGEST_REQUEST = 1000  # characters
 # Teams' activities have 100 KB in UTF-16 at most; a card's data may double that in JSON's escapes.
 LARGEST_TURN = 256 * 1024  # bytes
+# What tells of a changed message has that message's id, each time it changes.
+CHANGES = frozenset({"messageUpdate", "messageDelete"})
 NotEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
 
@@ -106,8 +108,9 @@ def parse_incoming(body: bytes) -> tuple[dict[str, Any], IncomingActivity]:
 
 
 def _turn_key(incoming: IncomingActivity, body: bytes) -> str:
-    """The same for each delivery of one activity. Where the channel gives no id, the body stands for it."""
-    what = incoming.incoming_id or hashlib.sha256(body).hexdigest()
+    """The same for each delivery of one activity. Where it has no id of its own, its body stands for it."""
+    own_id = None if incoming.type in CHANGES else incoming.incoming_id
+    what = own_id or hashlib.sha256(body).hexdigest()
     return derived_key(incoming.channel_id, incoming.conversation.conversation_id, what)
 
 

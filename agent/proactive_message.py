@@ -72,7 +72,15 @@ class ToChannel(
     teams_channel_id: NotEmpty
 
 
-class ProactiveMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+# Defaults are omitted, so that what is put back, or kept in a column, is hardly larger than it came: 64 KiB.
+class ProactiveMessage(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    rename="camel",
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+):
     """One message that no user asked for just now, and whom it is for.
 
     ``text`` or ``card`` (an Adaptive Card) or both; after ``expires_at``, or when it has waited for a busy

@@ -13,6 +13,7 @@ from agent.conversation import Conversation, Route
 from agent.delivery import SEND_HOLDS, SEND_LASTS
 from agent.delivery_record import DeliveryRecord
 from agent.ports import ChannelBusy, Sent
+from agent.proactive_message import parse_proactive_message
 from tests.unit.agent.test_delivery import message, send, services_that_heard
 
 
@@ -136,3 +137,8 @@ async def test_no_date_that_a_sender_may_give_breaks_the_delivery() -> None:
     for number, then in enumerate((datetime.max, datetime.min)):
         odd = message(delivery_id=f"d-{number}", waiting_since=then.replace(tzinfo=UTC))
         assert (await send(services, odd)).state in ("sent", "expired")
+
+
+async def test_what_is_kept_of_a_message_is_no_larger_than_it_came() -> None:
+    came = b'{"deliveryId":"d","to":{"kind":"user","tenantId":"t","aadObjectId":"u"},"text":"hello"}'
+    assert len(msgspec.json.encode(parse_proactive_message(came))) <= len(came)

@@ -1,5 +1,6 @@
 """A turn is claimed once, and taken over from a delivery that died."""
 
+import json
 from datetime import timedelta
 
 import msgspec
@@ -9,6 +10,7 @@ from adapters.in_memory import InMemoryTurnClaims, SteppedClock
 from agent.incoming import BadTurn, parse_incoming
 from agent.turn_claim import TurnClaim
 from agent.turns import CLAIM_HOLDS, TurnInProgress, claim_turn
+from tests.unit.turns import incoming_activity
 
 
 async def test_the_first_delivery_claims_the_turn() -> None:
@@ -95,3 +97,13 @@ def test_an_activity_without_an_id_is_known_by_its_body() -> None:
     _, again = parse_incoming(body)
     _, other = parse_incoming(body.replace(b'"1"', b'"2"'))
     assert first.turn_key == again.turn_key != other.turn_key
+
+
+def test_each_change_of_a_message_is_a_turn_of_its_own_though_it_has_the_messages_id() -> None:
+    def key(**fields: str) -> str:
+        return parse_incoming(json.dumps(incoming_activity(**fields)).encode())[1].turn_key
+
+    edited = {"type": "messageUpdate", "text": "order two"}
+    keys = [key(), key(**edited), key(type="messageUpdate", text="order three"), key(type="messageDelete")]
+    assert len(set(keys)) == 4
+    assert key(**edited) == keys[1]
