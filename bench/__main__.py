@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import platform
+import shutil
 import sys
 import tempfile
 import time
@@ -20,6 +21,8 @@ from bench.options import Options
 from bench.outbound import outbound
 from bench.programs import PEERS_PYTHON, BenchError, processors
 from local.processes import StackError
+
+log = logging.getLogger("bench")
 
 BENCHES: dict[str, Sequence[Callable[[Options], Comparison]]] = {
     "inbound": [inbound],
@@ -58,11 +61,13 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(name: str, arguments: argparse.Namespace) -> None:
     logs = Path(tempfile.mkdtemp(prefix=f"afterword-bench-{name}-"))
+    log.info("%s; the programs log to %s until it is done", name, logs)
     options = Options(logs=logs, is_quick=arguments.quick, rounds=arguments.rounds, only=arguments.only)
     started = time.monotonic()
     comparisons = [measure(options) for measure in BENCHES[name]]
     text = "\n".join(f"## {comparison.title}\n\n{comparison.table()}\n" for comparison in comparisons)
-    print(f"\n{text}\n{name}: {time.monotonic() - started:.0f} s; logs in {logs}\n", flush=True)
+    print(f"\n{text}\n{name}: {time.monotonic() - started:.0f} s\n", flush=True)
+    shutil.rmtree(logs)  # they are kept where something went wrong
     if arguments.to:
         arguments.to.mkdir(parents=True, exist_ok=True)
         (arguments.to / f"{name}.md").write_text(text, "utf-8")

@@ -120,6 +120,9 @@ def _load(
     if p50 is None or p99 is None or not counts["activities"]:
         return {}
     stub.require_tokens(server.program.name)
+    turns_taken, replies = len(load.latencies), counts["activities"]
+    if not load.failures and replies != turns_taken:
+        raise BenchError(f"{server.program.name} answered {turns_taken} turns and sent {replies} replies")
     return {
         "req/s": load.rate,
         "p50 ms": p50 * 1000,

@@ -75,6 +75,8 @@ def _measured(
 ) -> dict[str, float]:
     stub.set_back(delay=delay_ms / 1000)
     with (logs / "senders.log").open("ab") as errors:
+        errors.write(f"== {program.name}\n".encode())
+        errors.flush()
         sender = _started(program, stub, errors, concurrency=concurrency, most=most, seconds=seconds)
         with sender:
             assert sender.stdin
@@ -134,6 +136,6 @@ def _line_of(output: IO[bytes], program: Program) -> dict[str, Any]:
     ready, _, _ = select.select([output], [], [], PATIENCE_SECONDS)
     line = output.readline() if ready else b""
     if not line:
-        raise BenchError(f"{program.name} does not send; see senders.log")
+        raise BenchError(f"{program.name} does not send; its log is senders.log")
     told: dict[str, Any] = json.loads(line)
     return told

@@ -8,7 +8,7 @@ from bench.who import AGENT_ID, SAID
 
 # So many that no program has to wait for the limits of a conversation (7 messages a second, 60 in 30 s) or of
 # a tenant (30 requests a second): what is measured is the program, not how it keeps to the channel's limits.
-USERS, TENANTS = 10_000, 100
+USERS, TENANTS = 10_000, 200
 # Places held in the request, as long as what will stand there, so that Content-Length stays.
 NUMBER, USER, TENANT = "1" * 12, "2" * 8, "3" * 8
 _numbers = count()  # no two turns of a run are the same

@@ -13,7 +13,7 @@ from bench.apps.afterword_services import bench_services
 from bench.apps.program import SERVICE_URL, WARM_UP, Send, run
 from bench.who import AGENT_ID
 
-TENANTS = 100  # so that their limits, 30 requests a second each, are not what is measured
+TENANTS = 200  # so that their limits, 30 requests a second each, are not what is measured
 HEARD_AT_ONCE = 32
 LAUNCH = os.getpid()
 
