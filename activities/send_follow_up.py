@@ -14,3 +14,10 @@ async def send_follow_up(follow_up: dict) -> dict:
     """Send a FollowUp; how it went. What raises, the orchestration retries."""
     sent = await follow_ups.send(from_task_hub(follow_up, follow_ups.FollowUp), services=services())
     return to_task_hub(sent)
+
+
+@blueprint.activity_trigger(input_name="follow_up")
+async def give_up_follow_up(follow_up: dict) -> dict:
+    """End the delivery of a FollowUp that did not get through; how it ended."""
+    sent = await follow_ups.give_up(from_task_hub(follow_up, follow_ups.FollowUp), services=services())
+    return to_task_hub(sent)

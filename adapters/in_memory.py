@@ -164,31 +164,30 @@ class InMemoryTurnClaims:
         self._lasting: set[str] = set()
         self._versions = count(1)
 
-    async def insert(self, turn_key: str, *, at: datetime, is_lasting: bool = False) -> bool:
+    async def insert(self, turn_key: str, *, at: datetime, is_lasting: bool = False) -> TurnClaim | None:
         if turn_key in self._claims:
-            return False
+            return None
         if is_lasting:
             self._lasting.add(turn_key)
-        self._write(TurnClaim(turn_key=turn_key, state="claimed", claimed_at=at))
-        return True
+        return self._write(TurnClaim(turn_key=turn_key, state="claimed", claimed_at=at))
 
     async def read(self, turn_key: str) -> TurnClaim | None:
         return self._claims.get(turn_key)
 
-    async def take_over(self, claim: TurnClaim, *, at: datetime) -> bool:
+    async def take_over(self, claim: TurnClaim, *, at: datetime) -> TurnClaim | None:
+        return await self.write(msgspec.structs.replace(claim, state="claimed", claimed_at=at))
+
+    async def write(self, claim: TurnClaim) -> TurnClaim | None:
         known = self._claims.get(claim.turn_key)
         if known is None or known.version != claim.version:
-            return False
-        self._write(msgspec.structs.replace(known, state="claimed", claimed_at=at))
-        return True
-
-    async def write(self, claim: TurnClaim) -> None:
-        if claim.turn_key in self._claims:
-            response = msgspec.convert(
-                json.loads(json.dumps(msgspec.to_builtins(claim.response))), TurnResponse | None
-            )
-            kept = msgspec.structs.replace(claim, response=response, is_resumed=False, is_uncertain=False)
-            self._write(kept)
+            return None
+        response = msgspec.convert(
+            json.loads(json.dumps(msgspec.to_builtins(claim.response))), TurnResponse | None
+        )
+        written = self._write(
+            msgspec.structs.replace(claim, response=response, is_resumed=False, is_uncertain=False)
+        )
+        return msgspec.structs.replace(claim, version=written.version)
 
     async def forget(self, turn_key: str) -> None:
         self._claims.pop(turn_key, None)
@@ -204,8 +203,10 @@ class InMemoryTurnClaims:
             del self._claims[key]
         return len(old)
 
-    def _write(self, claim: TurnClaim) -> None:
-        self._claims[claim.turn_key] = msgspec.structs.replace(claim, version=str(next(self._versions)))
+    def _write(self, claim: TurnClaim) -> TurnClaim:
+        written = msgspec.structs.replace(claim, version=str(next(self._versions)))
+        self._claims[claim.turn_key] = written
+        return written
 
 
 class InMemoryDeliveryLedger:

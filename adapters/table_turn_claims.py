@@ -2,9 +2,10 @@
 
 import json
 import zlib
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from adapters.table_client import RowChanged, RowExists, RowMissing
 from adapters.table_values import literal
@@ -23,13 +24,15 @@ class TableTurnClaims:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    async def insert(self, turn_key: str, *, at: datetime, is_lasting: bool = False) -> bool:
+    async def insert(self, turn_key: str, *, at: datetime, is_lasting: bool = False) -> TurnClaim | None:
         table = await self._tables.table(TURN_CLAIMS)
         try:
-            await table.insert(turn_key, {"state": "claimed", "claimedAt": at, "isLasting": is_lasting})
+            etag = await table.insert(
+                turn_key, {"state": "claimed", "claimedAt": at, "isLasting": is_lasting}
+            )
         except RowExists:
-            return False
-        return True
+            return None
+        return TurnClaim(turn_key=turn_key, state="claimed", claimed_at=at, version=etag)
 
     async def read(self, turn_key: str) -> TurnClaim | None:
         table = await self._tables.table(TURN_CLAIMS)
@@ -47,15 +50,11 @@ class TableTurnClaims:
             version=row.etag,
         )
 
-    async def take_over(self, claim: TurnClaim, *, at: datetime) -> bool:
-        table = await self._tables.table(TURN_CLAIMS)
-        try:
-            await table.merge(claim.turn_key, {"state": "claimed", "claimedAt": at}, etag=claim.version)
-        except (RowChanged, RowMissing):
-            return False
-        return True
+    async def take_over(self, claim: TurnClaim, *, at: datetime) -> TurnClaim | None:
+        taken = msgspec.structs.replace(claim, state="claimed", claimed_at=at)
+        return await self._merge(taken, {"state": "claimed", "claimedAt": at})
 
-    async def write(self, claim: TurnClaim) -> None:
+    async def write(self, claim: TurnClaim) -> TurnClaim | None:
         columns: dict[str, Any] = {"state": claim.state}
         if claim.sent_ids:
             columns["sentIds"] = json.dumps(claim.sent_ids)
@@ -64,9 +63,15 @@ class TableTurnClaims:
         if claim.response is not None:
             kept = {"status": claim.response.status, "body": claim.response.body}
             columns["response"] = zlib.compress(json.dumps(kept).encode())
+        return await self._merge(claim, columns)
+
+    async def _merge(self, claim: TurnClaim, columns: dict[str, Any]) -> TurnClaim | None:
         table = await self._tables.table(TURN_CLAIMS)
-        with suppress(RowMissing):
-            await table.merge(claim.turn_key, columns)
+        try:
+            etag = await table.merge(claim.turn_key, columns, etag=claim.version)
+        except (RowChanged, RowMissing):
+            return None
+        return msgspec.structs.replace(claim, version=etag)
 
     async def forget(self, turn_key: str) -> None:
         table = await self._tables.table(TURN_CLAIMS)

@@ -12,7 +12,7 @@ from agent.conversation import conversation_of
 from agent.incoming import IncomingActivity, derived_key
 from agent.jobs.catalog import JOBS, job_asked_for
 from agent.jobs.definition import Job, JobDefinition
-from agent.ports import Services
+from agent.ports import ChannelError, DeliveryAmbiguous, Services
 from agent.turn_claim import TurnClaim
 from agent.turns import claim_turn
 
@@ -109,9 +109,18 @@ class Bot(ActivityHandler):
         claim = await claim_turn(
             self._welcome_key(), claims=claims, clock=self._services.clock, is_lasting=True
         )
-        if claim.state != "acknowledged":
-            await turn_context.send_activity(to_botbuilder(welcome()))
-            await claims.write(msgspec.structs.replace(claim, state="acknowledged"))
+        if claim.state == "acknowledged":
+            return
+        may_have_welcomed = claim.is_uncertain
+        if not (may_have_welcomed and self._services.delivery_options.ambiguous_sends == "hold"):
+            try:
+                await turn_context.send_activity(to_botbuilder(welcome()))
+            except DeliveryAmbiguous:
+                raise
+            except ChannelError:
+                await claims.write(msgspec.structs.replace(claim, state="released"))
+                raise
+        await claims.write(msgspec.structs.replace(claim, state="acknowledged"))
 
     async def _leave(self) -> None:
         """The agent was taken out of the conversation; if it is put back it says hello again."""

@@ -65,6 +65,8 @@ async def deliver(
             reached = await attempt.send(
                 message, conversations=conversations, connector=connector, options=options
             )
+    except _TakenOver:
+        return _held_by_another(attempt.record, until=clock.now() + SEND_HOLDS)
     except Exception as error:
         # Whatever it is, each attempt leaves its reason; what nobody foresaw is the caller's.
         after = _after(
@@ -93,11 +95,16 @@ async def deliver(
     return noted
 
 
+class _TakenOver(Exception):
+    """Another process goes on with this delivery, or has ended it."""
+
+
 class _Attempt:
     """One attempt at a delivery that is claimed, with its record as we know it."""
 
     def __init__(self, record: DeliveryRecord, *, ledger: DeliveryLedger, clock: Clock) -> None:
         self.record = record
+        self.is_ours = True
         self.on_its_way = OnItsWay()
         self._ledger = ledger
         self._clock = clock
@@ -119,6 +126,8 @@ class _Attempt:
                     self.record, parts_sent=number, conversation_id=reached.conversation_id
                 )
                 await self.note(going_on)
+                if not self.is_ours:
+                    raise _TakenOver
             reached = await reach(
                 message.to,
                 part,
@@ -136,7 +145,9 @@ class _Attempt:
         """Write the record, unless another process has taken the delivery over meanwhile."""
         # Kept before it is written: if that breaks, the next write tells it.
         self.record = msgspec.structs.replace(record, updated_at=self._clock.now())
-        self.record = await self._ledger.replace(self.record) or self.record
+        written = await self._ledger.replace(self.record)
+        self.is_ours = written is not None
+        self.record = written or self.record
         return self.record
 
 

@@ -8,6 +8,7 @@ from agent.delivery_record import DeliveryState
 from agent.jobs.definition import Job
 from agent.ports import Services
 from agent.proactive_message import ProactiveMessage, ToConversation
+from agent.undelivered import close_undelivered
 
 
 class FollowUp(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -25,17 +26,27 @@ class FollowUpSent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     retry_in: float = 0.0
 
 
-async def send(follow_up: FollowUp, *, services: Services) -> FollowUpSent:
-    """Deliver the follow-up, once however often this is called. Raises what ``deliver`` raises."""
+def _message(follow_up: FollowUp) -> ProactiveMessage:
     conversation = follow_up.job.requested_by
-    message = ProactiveMessage(
+    return ProactiveMessage(
         delivery_id=f"{follow_up.job.job_id}.{follow_up.number}",
         to=ToConversation(channel_id=conversation.channel_id, conversation_id=conversation.conversation_id),
         text=follow_up.answer.text,
         card=follow_up.answer.card,
     )
+
+
+async def give_up(follow_up: FollowUp, *, services: Services) -> FollowUpSent:
+    """End the delivery of a follow-up that did not get through, its message kept in the ledger."""
+    body = msgspec.json.encode(_message(follow_up))
+    record = await close_undelivered(body, ledger=services.ledger, clock=services.clock)
+    return FollowUpSent(outcome=record.state)
+
+
+async def send(follow_up: FollowUp, *, services: Services) -> FollowUpSent:
+    """Deliver the follow-up, once however often this is called. Raises what ``deliver`` raises."""
     record = await deliver(
-        message,
+        _message(follow_up),
         when_ambiguous=services.delivery_options.ambiguous_sends or "resend",
         ledger=services.ledger,
         conversations=services.conversations,

@@ -221,18 +221,18 @@ class ConversationStore(Protocol):
 class TurnClaims(Protocol):
     """Who is at work on a turn, so that a turn delivered twice is taken once."""
 
-    async def insert(self, turn_key: str, *, at: datetime, is_lasting: bool = False) -> bool:
-        """Claim the turn if nobody has; False when somebody has."""
+    async def insert(self, turn_key: str, *, at: datetime, is_lasting: bool = False) -> TurnClaim | None:
+        """Claim the turn if nobody has; None when somebody has."""
 
     async def read(self, turn_key: str) -> TurnClaim | None: ...
 
-    async def take_over(self, claim: TurnClaim, *, at: datetime) -> bool:
-        """Claim it anew for ourselves, unless it changed since ``claim`` was read; False then."""
+    async def take_over(self, claim: TurnClaim, *, at: datetime) -> TurnClaim | None:
+        """Claim it anew for ourselves, unless it changed since ``claim`` was read; None then."""
 
-    async def write(self, claim: TurnClaim) -> None:
+    async def write(self, claim: TurnClaim) -> TurnClaim | None:
         """Write the claim that we hold: its state, what was sent, its response to give again.
 
-        A claim that is gone is left so.
+        None when it is not ours any more: another delivery took it over, or it is gone.
         """
 
     async def forget(self, turn_key: str) -> None: ...

@@ -6,6 +6,10 @@ from typing import Any, Literal
 import msgspec
 
 
+class TurnInProgress(Exception):
+    """Another delivery of this turn is at work: answer 503, the channel will deliver it again."""
+
+
 class TurnResponse(msgspec.Struct, frozen=True):
     """What is answered in the HTTP response of an invoke or of a turn with expected replies."""
 

@@ -9,7 +9,7 @@ from agent.conversation import Place
 from agent.delivery_record import WhenAmbiguous
 from agent.ports import ChannelBusy, ChannelError, Clock, Connector, DeliveryAmbiguous, Sent, TurnClaims
 from agent.sizing import fitted
-from agent.turn_claim import TurnClaim
+from agent.turn_claim import TurnClaim, TurnInProgress
 
 # In a turn a busy channel is waited for this long at most; the user waits too.
 LONGEST_WAIT = timedelta(seconds=2)
@@ -22,7 +22,8 @@ class TurnReplies:
     The row of the claim is their delivery record. It costs one write a reply: the claim itself was written
     before the first one, the write before each next one tells that the one before has arrived, and the
     acknowledgement tells it of the last. So a reply on its way when a delivery dies is the only one of
-    which the next delivery does not know.
+    which the next delivery does not know. A reply is known by its place in the order: send one after the
+    other, and in the same order at each delivery.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class TurnReplies:
         """Send a reply, in parts if it is too large; the activity id of the last part.
 
         One that an earlier delivery of the turn has sent is not sent again; one that was on its way when
-        that delivery died may have arrived: what is done then is the setting's. Raises as
+        that delivery died may have arrived: what is done then is the setting's. Raises TurnInProgress, and as
         ``Connector.send`` does.
         """
         activity_id = None
@@ -70,7 +71,10 @@ class TurnReplies:
                 self._arrived(None)
                 return None
         if number > 0 or is_said_again:
-            await self._claims.write(self.claim)
+            mine = await self._claims.write(self.claim)
+            if mine is None:
+                raise TurnInProgress("another delivery of this turn has taken it over")
+            self.claim = mine
         sent = await self._post(outgoing, at=at, reply_to_id=reply_to_id)
         self._arrived(sent.activity_id)
         return sent.activity_id

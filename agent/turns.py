@@ -16,17 +16,13 @@ from agent.ports import (
     DeliveryOptions,
     TurnClaims,
 )
-from agent.turn_claim import TurnClaim, TurnResponse
+from agent.turn_claim import TurnClaim, TurnInProgress, TurnResponse
 from agent.turn_replies import TurnReplies
 
 # A delivery is ended after TURN_LASTS; so one that holds its claim for longer than CLAIM_HOLDS is dead.
 TURN_LASTS = timedelta(seconds=9)
 CLAIM_HOLDS = timedelta(seconds=10)
 LOOK_AGAIN_SECONDS = 0.25
-
-
-class TurnInProgress(Exception):
-    """Another delivery of this turn is still at work: answer 503, the channel will deliver it again."""
 
 
 async def take_turn(
@@ -100,20 +96,15 @@ async def claim_turn(
     claim = None
     while True:
         now = clock.now()
-        if claim is None and await claims.insert(turn_key, at=now, is_lasting=is_lasting):
-            return TurnClaim(turn_key=turn_key, state="claimed", claimed_at=now)
+        if claim is None and (mine := await claims.insert(turn_key, at=now, is_lasting=is_lasting)):
+            return mine
         claim = await claims.read(turn_key)
         if claim and claim.state == "acknowledged":
             return claim
         has_died = claim is not None and now - claim.claimed_at >= CLAIM_HOLDS
-        if claim and (has_died or claim.state == "released") and await claims.take_over(claim, at=now):
-            return msgspec.structs.replace(
-                claim,
-                state="claimed",
-                claimed_at=now,
-                is_resumed=True,
-                is_uncertain=claim.state == "claimed",
-            )
+        may_take = claim is not None and (has_died or claim.state == "released")
+        if claim and may_take and (mine := await claims.take_over(claim, at=now)):
+            return msgspec.structs.replace(mine, is_resumed=True, is_uncertain=claim.state == "claimed")
         if now - started > CLAIM_HOLDS:
             raise TurnInProgress("another delivery of this turn is still at work")
         await clock.sleep(LOOK_AGAIN_SECONDS)

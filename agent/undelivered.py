@@ -1,4 +1,4 @@
-"""What becomes of queue messages that cannot be delivered: their reason and their body, in the ledger."""
+"""What becomes of messages that cannot be delivered: their reason and their body, in the ledger."""
 
 import hashlib
 
@@ -26,13 +26,13 @@ async def note_unusable(body: bytes, error: UnusableMessage, *, ledger: Delivery
 
 
 async def close_undelivered(body: bytes, *, ledger: DeliveryLedger, clock: Clock) -> DeliveryRecord:
-    """End the record of a message that came to the poison queue, keeping its body and its last reason.
+    """End the record of a message that is given up, keeping its body and its last reason.
 
     One that was being sent when its process died for the last time may have arrived: it is ambiguous.
     """
     try:
         delivery_id = parse_proactive_message(body).delivery_id
-        reason = "came to the poison queue"
+        reason = "given up"
     except UnusableMessage as error:
         delivery_id, reason = unusable_id(body), reason_of(error)
     now = clock.now()

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import azure.durable_functions as df
 
 from activities.run_job import begin_job, check_job
-from activities.send_follow_up import send_follow_up
+from activities.send_follow_up import give_up_follow_up, send_follow_up
 from agent.answer import Answer
 from agent.follow_up import FollowUp, FollowUpSent
 from agent.jobs.definition import Job, Outcome
@@ -81,4 +81,9 @@ def tell(context: Context, job: Job, number: int, answer: Answer) -> Generator[A
                 return sent
             pause = min(max(timedelta(seconds=sent.retry_in), BUSY_WAITS[0]), BUSY_WAITS[1])
         yield context.create_timer(context.current_utc_datetime + pause)
-    return FollowUpSent(outcome="failed")
+    try:
+        plain = yield context.call_activity_with_retry(give_up_follow_up, RETRIES, follow_up)
+    except Exception:  # noqa: BLE001 - as above
+        return FollowUpSent(outcome="failed")
+    given_up: FollowUpSent = from_task_hub(plain, FollowUpSent)
+    return given_up

@@ -10,9 +10,9 @@ import azure.functions as func
 
 from agent.incoming import LARGEST_TURN, BadTurn, parse_incoming
 from agent.ports import ChannelError, KeysUnavailable, NotAuthenticated, NotAuthorized
-from agent.turn_claim import TurnResponse
+from agent.turn_claim import TurnInProgress, TurnResponse
 from agent.turn_replies import TurnReplies
-from agent.turns import TurnInProgress, take_turn
+from agent.turns import take_turn
 from composition import services
 from orchestrators.follow_up import start_follow_up
 from triggers.problem import problem

@@ -11,7 +11,7 @@ from adapters.in_memory import SteppedClock
 from agent.conversation import Conversation
 from agent.delivery_record import DeliveryRecord
 from agent.ports import ConversationStore, DeliveryLedger, OrderService, TurnClaims
-from agent.turn_claim import TurnClaim, TurnResponse
+from agent.turn_claim import TurnResponse
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -167,15 +167,17 @@ class TestConversationStore:
         assert await conversations.find_personal(chat.tenant_id, chat.aad_object_id, route="teams") == moved
 
 
-def acknowledged(turn_key: str, response: TurnResponse | None = None) -> TurnClaim:
-    return TurnClaim(turn_key=turn_key, state="acknowledged", claimed_at=NOON, response=response)
+async def acknowledge(claims: TurnClaims, turn_key: str, response: TurnResponse | None = None) -> None:
+    claim = await claims.read(turn_key)
+    assert claim is not None
+    assert await claims.write(msgspec.structs.replace(claim, state="acknowledged", response=response))
 
 
 class TestTurnClaims:
     async def test_of_many_at_once_one_claims_the_turn(self, claims: TurnClaims) -> None:
         turn = a_name()
         won = await asyncio.gather(*(claims.insert(turn, at=NOON) for _ in range(8)))
-        assert sorted(won) == [False] * 7 + [True]
+        assert [claim is not None for claim in won].count(True) == 1
 
     async def test_a_claim_tells_its_state_and_age(self, claims: TurnClaims) -> None:
         turn = a_name()
@@ -197,22 +199,37 @@ class TestTurnClaims:
 
     async def test_a_claim_that_is_gone_is_not_brought_back(self, claims: TurnClaims) -> None:
         turn = a_name()
-        await claims.insert(turn, at=NOON)
+        claim = await claims.insert(turn, at=NOON)
+        assert claim is not None
         await claims.forget(turn)
-        await claims.write(acknowledged(turn))
+        assert await claims.write(claim) is None
         assert await claims.read(turn) is None
+
+    async def test_a_claim_is_written_by_who_holds_it_and_by_no_other(self, claims: TurnClaims) -> None:
+        turn = a_name()
+        first = await claims.insert(turn, at=NOON)
+        assert first is not None
+        first = await claims.write(msgspec.structs.replace(first, sent_ids=("1",)))
+        assert first is not None
+        second = await claims.take_over(first, at=NOON + timedelta(seconds=10))
+        assert second is not None
+        assert await claims.write(msgspec.structs.replace(first, state="released")) is None
+        assert await claims.write(msgspec.structs.replace(second, sent_ids=("1", "2")))
+        kept = await claims.read(turn)
+        assert kept is not None
+        assert (kept.state, kept.sent_ids) == ("claimed", ("1", "2"))
 
     async def test_a_lasting_claim_is_not_dropped_with_the_old_ones(self, claims: TurnClaims) -> None:
         lasting, long_ago = a_name(), NOON - timedelta(days=500)
         await claims.insert(lasting, at=long_ago, is_lasting=True)
-        await claims.write(acknowledged(lasting))
+        await acknowledge(claims, lasting)
         assert await claims.forget_before(long_ago + timedelta(seconds=1)) == 0
         assert await claims.read(lasting) is not None
 
     async def test_a_large_response_is_kept_too(self, claims: TurnClaims) -> None:
         turn, response = a_name(), TurnResponse(200, {"activities": ["ä card of 100 KB " * 6000]})
         await claims.insert(turn, at=NOON)
-        await claims.write(acknowledged(turn, response))
+        await acknowledge(claims, turn, response)
         claim = await claims.read(turn)
         assert claim is not None
         assert claim.response == response
@@ -225,7 +242,7 @@ class TestTurnClaims:
     ) -> None:
         turn = a_name()
         await claims.insert(turn, at=NOON)
-        await claims.write(acknowledged(turn, response))
+        await acknowledge(claims, turn, response)
         claim = await claims.read(turn)
         assert claim is not None
         assert (claim.state, claim.response) == ("acknowledged", response)
@@ -236,7 +253,7 @@ class TestTurnClaims:
         claim = await claims.read(turn)
         assert claim is not None
         won = await asyncio.gather(*(claims.take_over(claim, at=later) for _ in range(8)))
-        assert sorted(won) == [False] * 7 + [True]
+        assert [claim is not None for claim in won].count(True) == 1
         taken = await claims.read(turn)
         assert taken is not None
         assert (taken.claimed_at, taken.state) == (later, "claimed")
@@ -246,7 +263,7 @@ class TestTurnClaims:
         await claims.insert(turn, at=NOON)
         claim = await claims.read(turn)
         assert claim is not None
-        await claims.write(acknowledged(turn))
+        await acknowledge(claims, turn)
         assert not await claims.take_over(claim, at=NOON)
         await claims.forget(turn)
         assert not await claims.take_over(claim, at=NOON)

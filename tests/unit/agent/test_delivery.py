@@ -330,6 +330,22 @@ async def test_a_message_that_is_too_long_goes_in_parts_and_each_part_once() -> 
     assert taken == ["Paragraph 0", "Paragraph 1", "Paragraph 1", "Paragraph 2"]
 
 
+async def test_a_message_that_another_process_took_over_between_its_parts_is_left_to_it() -> None:
+    services = await services_that_heard()
+    services.delivery_options = msgspec.structs.replace(services.delivery_options, max_activity_bytes=400)
+    take = services.connector.send
+
+    async def taken_over_meanwhile(outgoing: dict[str, Any], **where: Any) -> Sent:
+        record = await services.ledger.read("d-1")
+        assert record is not None
+        assert await services.ledger.replace(record)
+        return await take(outgoing, **where)
+
+    services.connector.send = taken_over_meanwhile  # type: ignore[method-assign]
+    told = await send(services, message(text="a" * 150 + "\n\n" + "b" * 150))
+    assert (told.state, services.connector.texts) == ("busy", ["a" * 150])
+
+
 async def test_a_host_that_the_channel_changed_is_remembered() -> None:
     services = await services_that_heard()
     take = services.connector.send
@@ -470,7 +486,7 @@ async def test_a_message_put_straight_into_the_poison_queue_is_closed_too() -> N
     assert (record.delivery_id, record.state, record.reason) == (
         "d-9",
         "failed",
-        "came to the poison queue",
+        "given up",
     )
 
 

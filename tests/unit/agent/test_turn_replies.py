@@ -10,7 +10,7 @@ from adapters.in_memory import InMemoryTurnClaims, RecordingConnector, SteppedCl
 from agent.conversation import Place
 from agent.delivery_record import WhenAmbiguous
 from agent.ports import ChannelBusy, ChannelRefused, DeliveryAmbiguous
-from agent.turn_claim import TurnClaim
+from agent.turn_claim import TurnClaim, TurnInProgress
 from agent.turn_replies import TurnReplies
 from agent.turns import CLAIM_HOLDS, claim_turn
 
@@ -22,9 +22,9 @@ class CountingClaims(InMemoryTurnClaims):
 
     writes = 0
 
-    async def write(self, claim: TurnClaim) -> None:
+    async def write(self, claim: TurnClaim) -> TurnClaim | None:
         self.writes += 1
-        await super().write(claim)
+        return await super().write(claim)
 
 
 class Turn:
@@ -153,3 +153,14 @@ async def test_each_delivery_that_dies_over_a_reply_is_counted() -> None:
         turn.clock.step(CLAIM_HOLDS)
     assert turn.connector.texts == ["one", "one", "one"]
     assert again.claim.ambiguities == 2
+
+
+async def test_a_delivery_that_another_one_took_over_says_no_more() -> None:
+    turn = Turn()
+    slow = await turn.begin()
+    await turn.say(slow, ["one"])
+    turn.clock.step(CLAIM_HOLDS)
+    await turn.begin()
+    with pytest.raises(TurnInProgress):
+        await turn.say(slow, ["two"])
+    assert turn.connector.texts == ["one"]

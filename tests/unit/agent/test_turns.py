@@ -1,15 +1,15 @@
 """A turn is claimed once, and taken over from a delivery that died."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
 
 from adapters.in_memory import InMemoryTurnClaims, SteppedClock
 from agent.incoming import BadTurn, parse_incoming
-from agent.turn_claim import TurnClaim
-from agent.turns import CLAIM_HOLDS, TurnInProgress, claim_turn
+from agent.turn_claim import TurnClaim, TurnInProgress
+from agent.turns import CLAIM_HOLDS, claim_turn
 from tests.unit.turns import incoming_activity
 
 
@@ -58,14 +58,14 @@ async def test_of_several_only_one_takes_over_and_the_others_are_told_to_come_ba
     await claim_turn("turn", claims=claims, clock=clock)
 
     class Beaten(InMemoryTurnClaims):
-        async def insert(self, turn_key: str, *, at: object, is_lasting: bool = False) -> bool:
-            return False
+        async def insert(self, turn_key: str, *, at: datetime, is_lasting: bool = False) -> TurnClaim | None:
+            return None
 
         async def read(self, turn_key: str) -> TurnClaim | None:
             return await claims.read(turn_key)
 
-        async def take_over(self, claim: TurnClaim, *, at: object) -> bool:
-            return False
+        async def take_over(self, claim: TurnClaim, *, at: datetime) -> TurnClaim | None:
+            return None
 
     with pytest.raises(TurnInProgress):
         await claim_turn("turn", claims=Beaten(), clock=clock)

@@ -10,6 +10,7 @@ from adapters.in_memory import InMemoryTurnClaims
 from agent.conversation import Conversation
 from agent.delivery_record import WhenAmbiguous
 from agent.ports import DeliveryAmbiguous
+from agent.turn_claim import TurnClaim
 from agent.turns import CLAIM_HOLDS
 from tests.unit.turns import Channel, incoming_activity
 
@@ -50,7 +51,7 @@ async def test_a_claim_that_was_slow_to_write_says_nothing_when_others_take_it_f
     clock = channel.services.clock
 
     class Slow(InMemoryTurnClaims):
-        async def insert(self, turn_key: str, *, at: datetime, is_lasting: bool = False) -> bool:
+        async def insert(self, turn_key: str, *, at: datetime, is_lasting: bool = False) -> TurnClaim | None:
             inserted = await super().insert(turn_key, at=at, is_lasting=is_lasting)
             clock.step(CLAIM_HOLDS)
             return inserted
