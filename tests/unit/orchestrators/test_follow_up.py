@@ -53,10 +53,15 @@ def orchestration(
         sent = await follow_ups.send(from_task_hub(given, follow_ups.FollowUp), services=services)
         return to_task_hub(sent)
 
+    async def give_up_follow_up(given: Any) -> Any:
+        sent = await follow_ups.give_up(from_task_hub(given, follow_ups.FollowUp), services=services)
+        return to_task_hub(sent)
+
+    steps = (begin_job, check_job, send_follow_up, give_up_follow_up)
     return SteppedOrchestration(
         follow_up,
         to_task_hub(Following(job=job)),
-        activities={"begin_job": begin_job, "check_job": check_job, "send_follow_up": send_follow_up},
+        activities={step.__name__: step for step in steps},
         clock=services.clock,
         events=events,
     )
@@ -162,6 +167,10 @@ async def test_a_channel_that_is_down_for_long_does_not_stop_the_job(services: I
     services.connector.errors.extend([busy] * 60)
     assert await orchestration(services).run() == {"outcome": "done", "told": 2}
     assert services.connector.texts == [""]
+    given_up = await services.ledger.read("job-1.1")
+    assert given_up is not None
+    assert (given_up.state, given_up.reason) == ("failed", "ChannelBusy: the channel cannot be reached")
+    assert PLACED.encode() in given_up.body
 
 
 async def test_telling_that_breaks_is_tried_again_and_does_not_stop_the_job(
