@@ -1,4 +1,4 @@
-"""Requests to Azure Storage: one pooled session, short time-outs, few retries."""
+"""Requests to Azure Storage: one pooled session, few retries, one deadline over them all."""
 
 import asyncio
 import random
@@ -12,8 +12,10 @@ from adapters.storage_account import StorageAccount
 
 # Of the service: old enough for Azurite and for sovereign clouds.
 TABLE_API_VERSION = "2020-12-06"
-# Short, for a turn has to be answered within 15 s.
-TIMEOUT = aiohttp.ClientTimeout(total=10, sock_connect=5, sock_read=5)
+# All tries of one call and the pauses between them: a turn, which is ended after 9 s, can still say so.
+CALL_LASTS_SECONDS = 6.0
+# The service itself ends a query after 5 s. Azure documentation, "Query timeout and pagination".
+TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=2, sock_read=5)
 KEEPALIVE_SECONDS = 60
 RETRIES = 3
 FIRST_BACKOFF_SECONDS = 0.2
@@ -79,8 +81,19 @@ class StorageHttp:
     ) -> StorageAnswer:
         """The answer, whatever it is, after retries. ``path`` and ``query`` are encoded already.
 
+        It lasts CALL_LASTS_SECONDS at most: all tries, the pauses between them and the token for them; a
+        try that is under way then is cut off. An operation on a table may be more than one call.
         Raises StorageError where none came, or none but that the service is busy or broken.
         """
+        try:
+            async with asyncio.timeout(CALL_LASTS_SECONDS):
+                return await self._tries(method, path, query=query, headers=headers or {}, body=body)
+        except TimeoutError as error:
+            raise StorageError(None, "the storage account does not answer in time") from error
+
+    async def _tries(
+        self, method: str, path: str, *, query: str, headers: Mapping[str, str], body: bytes | None
+    ) -> StorageAnswer:
         query = "&".join(filter(None, (query, self._authorization.query)))
         url = URL(f"{self._url}{path}?{query}" if query else f"{self._url}{path}", encoded=True)
         for attempt in range(RETRIES + 1):
@@ -90,7 +103,7 @@ class StorageHttp:
             # Signed anew each time: the date is part of it.
             signed = await self._authorization.headers(self._signed_prefix + path)
             try:
-                answer = await self._once(method, url, {**HEADERS, **(headers or {}), **signed}, body)
+                answer = await self._once(method, url, {**HEADERS, **headers, **signed}, body)
             except (aiohttp.ClientError, TimeoutError) as error:
                 if attempt == RETRIES:
                     raise StorageError(None, "the storage account does not answer") from error

@@ -17,12 +17,14 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
+from adapters import storage_http
 from adapters.storage_account import EMULATED_ACCOUNT, EMULATED_KEY, StorageAccount, account_of
-from adapters.storage_http import RETRIES, StorageError, StorageHttp
+from adapters.storage_http import CALL_LASTS_SECONDS, RETRIES, StorageError, StorageHttp
 from adapters.storage_signing import SharedKey
 from adapters.table_client import RowChanged, RowExists, RowMissing, TableClient
 from adapters.table_values import literal
 from adapters.tables import Tables
+from agent.turns import TURN_LASTS
 from local.azurite import Azurite
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -217,11 +219,13 @@ def test_a_client_is_used_on_one_loop_after_another(azurite: Azurite) -> None:
 
 class LossyNetwork:
     """Stands before Azurite. ``faults``, one a request in their order: "lost" forwards the request and cuts
-    the answer off, "cut" forwards nothing, a number is answered by the network itself."""
+    the answer off, "cut" forwards nothing, "silent" answers nothing until ``end``, a number is answered by
+    the network itself."""
 
     def __init__(self, behind: str) -> None:
         self.faults: deque[str] = deque()
         self.methods: list[str] = []
+        self.end = asyncio.Event()
         self.meanwhile: Any = None
         self.url = ""
         self._behind = URL(behind).origin()
@@ -231,6 +235,8 @@ class LossyNetwork:
         self.methods.append(request.method)
         if fault.isdigit():
             return web.json_response({"odata.error": {"code": "ServerBusy"}}, status=int(fault))
+        if fault == "silent":
+            await self.end.wait()
         headers = {name: value for name, value in request.headers.items() if name != "Host"}
         if fault != "cut":
             url = URL(f"{self._behind}{request.raw_path}", encoded=True)
@@ -261,6 +267,7 @@ async def network(azurite: Azurite) -> AsyncIterator[LossyNetwork]:
     await site.start()
     network.url = f"http://127.0.0.1:{runner.addresses[0][1]}/{EMULATED_ACCOUNT}"
     yield network
+    network.end.set()
     await runner.cleanup()
 
 
@@ -355,6 +362,27 @@ async def test_a_service_that_stays_busy_is_given_up(
         await far_table.get(a_name())
     assert (refused.value.status, refused.value.code) == (int(status), "ServerBusy")
     assert len(network.methods) == RETRIES + 1
+
+
+async def test_a_service_that_is_silent_is_given_up_at_one_deadline_for_all_tries(
+    far_table: TableClient, network: LossyNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage_http, "CALL_LASTS_SECONDS", 0.3)
+    monkeypatch.setattr(storage_http, "RETRIES", 1000)
+    network.faults.extend(["cut", "503", *["silent"] * 20])
+    network.methods.clear()
+    started_at = asyncio.get_running_loop().time()
+    with pytest.raises(StorageError, match="in time") as refused:
+        await far_table.get(a_name())
+    assert asyncio.get_running_loop().time() - started_at < 4  # one try alone would wait 5 s
+    assert refused.value.status is None
+    monkeypatch.undo()
+    network.faults.clear()
+    await far_table.get(a_name())
+
+
+def test_one_call_to_the_storage_ends_before_the_turn_does() -> None:
+    assert TURN_LASTS.total_seconds() > CALL_LASTS_SECONDS
 
 
 async def test_a_service_that_is_not_there_is_given_up() -> None:
