@@ -40,12 +40,14 @@ class TableConversationStore:
         """
         if self._written.holds(conversation, at):
             return
+        times_cleared = self._written.times_cleared
         writes = [self._keep(conversation)]
         if conversation.conversation_type == PERSONAL:
             row_key = "teams" if conversation.is_personal_in_teams else COPILOT_CHAT
             writes.append(self._point_to(conversation, row_key, heardAt=at))
         await asyncio.gather(*writes)
-        self._written.keep(conversation, at)
+        if times_cleared == self._written.times_cleared:  # else our rows may have been changed since
+            self._written.keep(conversation, at)
 
     async def created(self, conversation: Conversation, *, route: Route) -> None:
         await asyncio.gather(self._keep(conversation), self._point_to(conversation, route))
@@ -59,8 +61,7 @@ class TableConversationStore:
     async def find_personal(self, tenant_id: str, aad_object_id: str, *, route: Route) -> Conversation | None:
         rows = await self._personal_rows(tenant_id, aad_object_id)
         for row in rows:
-            if row.columns[ROW_KEY] == route:
-                found = msgspec.convert(row.columns, Conversation)
+            if row.columns[ROW_KEY] == route and (found := _conversation(row)):
                 gone_at = found.gone_at
                 if gone_at and any(other.columns.get("heardAt", gone_at) > gone_at for other in rows):
                     return None
@@ -96,7 +97,8 @@ class TableConversationStore:
 
         async def change(row_key: str) -> None:
             row = await table.get(user_key, row_key=row_key)
-            if row and msgspec.convert(row.columns, Conversation).conversation_key == key:
+            held = _conversation(row) if row else None
+            if row and held and held.conversation_key == key:
                 await _merge(table, user_key, columns, row_key=row_key, etag=row.etag)
 
         key = conversation.conversation_key
@@ -119,6 +121,17 @@ class TableConversationStore:
         await table.upsert(user_key, msgspec.to_builtins(conversation) | more, row_key=row_key)
 
 
+def _conversation(row: Row) -> Conversation | None:
+    """The conversation that a user's row holds; none in a row of an older version, which held its ids alone.
+
+    Such a row is written over when the user is next heard, or the conversation created anew.
+    """
+    try:
+        return msgspec.convert(row.columns, Conversation)
+    except msgspec.ValidationError:
+        return None
+
+
 async def _merge(
     table: TableClient, key: str, columns: dict[str, str], *, row_key: str = ROW, etag: str = ANY
 ) -> None:
@@ -131,6 +144,7 @@ class _Memo:
 
     def __init__(self) -> None:
         self._written: OrderedDict[str, tuple[Conversation, datetime]] = OrderedDict()
+        self.times_cleared = 0
 
     def holds(self, conversation: Conversation, at: datetime) -> bool:
         written, written_at = self._written.get(conversation.conversation_key, (None, at))
@@ -144,4 +158,5 @@ class _Memo:
             self._written.popitem(last=False)
 
     def clear(self) -> None:
+        self.times_cleared += 1
         self._written.clear()
