@@ -19,8 +19,12 @@ LONGEST_WAIT = timedelta(seconds=2)
 class PacedConnector:
     """Each request waits for its turn in its conversation, and then for a slot of its tenant.
 
-    Raises SendPaced, without a request, where that would take longer than LONGEST_WAIT. Replies do not
-    wait for a slot, for they must be quick; they are charged to the tenant.
+    Raises SendPaced, without a request, where that would take longer than LONGEST_WAIT; who is let into a
+    block of slots that begins by then may wait for half a second more. Replies do not wait for a slot, for
+    they must be quick; they are charged to the tenant.
+
+    One call takes one slot, also where the connector makes several requests of it: the pages of ``members``,
+    a second try after a 401, another host. These go uncounted, by every instance.
     """
 
     def __init__(

@@ -14,6 +14,7 @@ LOWERED_AT_MOST_EVERY = timedelta(seconds=1)
 FASTER_BY_ONE_EVERY = timedelta(seconds=5)
 # Nobody reserves so far ahead: such a row was written by a clock that is wrong, and is not waited for.
 FURTHEST_AHEAD = timedelta(seconds=10)
+BLOCK_LASTS = timedelta(seconds=0.5)  # what a process that dies or goes quiet takes from the others
 
 Limits = tuple[tuple[int, float], ...]  # at most so many, in so many seconds
 
@@ -109,17 +110,16 @@ def first_free(row: TenantRate, earliest: datetime) -> datetime:
 def reserve(
     row: TenantRate, *, earliest: datetime, latest: datetime, wanted: int, owed: float, limit: float
 ) -> Block | None:
-    """Up to ``wanted`` slots from ``earliest`` to ``latest``; None if not even half of them are free there.
+    """``wanted`` slots from ``earliest`` on, BLOCK_LASTS at most; None if the first is after ``latest``.
 
-    Fewer would cost the storage as much, and more often, just when there is too much to do.
+    The others may be later: a block that ends at ``latest`` would cost the storage as much as a whole one,
+    and more often, just when there is too much to do.
     ``owed`` is what was sent without a slot: so much is left free after the slots.
     """
     start = first_free(row, earliest)
     if start > latest:
         return None
     width = slot_width(row.rate_at(earliest, limit=limit))
-    count = min(wanted, (latest - start) // width + 1)
-    if 2 * count < wanted:
-        return None
+    count = min(wanted, max(1, BLOCK_LASTS // width))
     moved = msgspec.structs.replace(row, next_slot_at=start + width * (count + owed))
     return Block(moved, tuple(start + width * number for number in range(count)), width)

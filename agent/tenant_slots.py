@@ -5,11 +5,10 @@ import heapq
 from collections import OrderedDict
 from datetime import datetime, timedelta
 
-from agent.pacing import slot_width
+from agent.pacing import BLOCK_LASTS, slot_width
 from agent.ports import Clock, TenantRates
 from agent.shared_rate import SharedRate, tenant_busy
 
-BLOCK_LASTS = timedelta(seconds=0.5)  # what a process that dies or goes quiet takes from the others
 LONGEST_DEBT = timedelta(seconds=2)  # of slots, for what was sent without
 MOST_TENANTS = 1_000
 LONG_AGO = timedelta(days=-1)
@@ -89,6 +88,8 @@ class _Tenant:
             async with self._line:
                 while True:
                     while self._spare:
+                        if self._spare[0] > deadline + BLOCK_LASTS:  # who is behind us may have it
+                            raise tenant_busy(self._spare[0] - self._clock.now())
                         slot = heapq.heappop(self._spare)
                         if self._is_usable(slot):
                             self._used += 1
@@ -115,7 +116,6 @@ class _Tenant:
 
     async def _reserve(self, deadline: datetime) -> None:
         wanted = max(self._in_line, self._expected())
-        wanted = min(wanted, max(1, int(BLOCK_LASTS / self._width)))
         owed = self._owe(0)
         block = await self._row.reserve(wanted, owed=owed, latest=deadline)
         self._owe(-owed)

@@ -320,6 +320,34 @@ def test_a_rare_send_costs_one_operation_and_waits_for_nothing_else() -> None:
     run(work())
 
 
+def test_nobody_is_turned_away_from_a_slot_that_one_who_came_later_gets() -> None:
+    async def work() -> None:
+        clock = LoopClock()
+        rates = Rates()
+        others = TenantSlots(rates, requests_per_second=30, clock=clock)
+        slots = TenantSlots(rates, requests_per_second=30, clock=clock)
+        crowd = [
+            asyncio.create_task(others.take("tenant", deadline=clock.now() + 1.6 * A_SECOND))
+            for _ in range(60)
+        ]
+        await asyncio.sleep(0.1)
+        deadlines, line = [], []
+        for _ in range(60):
+            deadlines.append(clock.now() + 2 * A_SECOND)
+            line.append(asyncio.create_task(slots.take("tenant", deadline=deadlines[-1])))
+            await asyncio.sleep(0.02)
+        told = await outcomes(*line)
+        refused = [number for number, one in enumerate(told) if isinstance(one, SendPaced)]
+        assert 0 < len(refused) < 60
+        for number in refused:
+            assert all(
+                isinstance(later, SendPaced) or later > deadlines[number] for later in told[number:]
+            ), number
+        await outcomes(*crowd)
+
+    run(work())
+
+
 def test_a_crowd_is_sent_for_two_seconds_and_the_rest_told_to_come_back_without_a_request() -> None:
     async def work() -> None:
         clock = LoopClock()
@@ -328,10 +356,10 @@ def test_a_crowd_is_sent_for_two_seconds_and_the_rest_told_to_come_back_without_
         began = clock.now()
         told = await outcomes(*(connector.send({}, at=place(str(n), "tenant")) for n in range(1000)))
         busy = [one for one in told if isinstance(one, ChannelBusy)]
-        assert 50 <= len(channel.arrived) <= 60
+        assert 50 <= len(channel.arrived) <= 75
         assert len(busy) + len(channel.arrived) == 1000
         assert all(A_SECOND <= one.retry_after <= 3 * A_SECOND for one in busy)
-        assert channel.arrived[-1] - began <= 2.1 * A_SECOND
+        assert channel.arrived[-1] - began <= 2.6 * A_SECOND
         assert rates.operations < 12
 
     run(work())
