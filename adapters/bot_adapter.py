@@ -15,7 +15,7 @@ from msrest.serialization import Model
 from adapters.model_codec import DoesNotFit, read, write
 from adapters.model_copy import copied
 from agent.conversation import Place
-from agent.incoming import BadTurn
+from agent.incoming import BadTurn, entra_id
 from agent.ports import Connector, Replies
 from agent.turn_claim import TurnResponse
 
@@ -100,7 +100,7 @@ def _place_of(spoken: Activity | ConversationReference) -> Place:
 def _tenant_of(conversation: ConversationAccount) -> str | None:
     """botbuilder knows the tenant as ``tenantID`` alone; the channel says ``tenantId``."""
     tenant_id: str | None = conversation.tenant_id or conversation.additional_properties.get("tenantId")
-    return tenant_id
+    return entra_id(tenant_id) if tenant_id else None
 
 
 def _to_botbuilder(incoming: dict[str, Any]) -> Activity:

@@ -10,6 +10,7 @@ from agent.json_depth import DEEPEST, is_nested_deeper
 
 COPILOT = "copilot"
 MENTION = re.compile(r"<at(?: [^<>]*)?>[^<>]*</at>", re.IGNORECASE)
+GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 QUOTED_DATA = re.compile(r"(unknown field|[Ii]nvalid (?:enum )?value) (?:`[^`]*`|'[^']*'|[^ ]+)")
 # What a user asks for is said in few words; a message may have 100 KB.
 LONGEST_REQUEST = 1000  # characters
@@ -31,6 +32,10 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     name: str | None = None
     aad_object_id: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.aad_object_id:
+            msgspec.structs.force_setattr(self, "aad_object_id", entra_id(self.aad_object_id))
+
 
 class ConversationAccount(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The conversation an activity belongs to; Teams puts the thread into the id (``;messageid=``)."""
@@ -38,6 +43,10 @@ class ConversationAccount(msgspec.Struct, frozen=True, kw_only=True, rename="cam
     conversation_id: NotEmpty = msgspec.field(name="id")
     conversation_type: str | None = None
     tenant_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.tenant_id:
+            msgspec.structs.force_setattr(self, "tenant_id", entra_id(self.tenant_id))
 
 
 class IncomingActivity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -64,7 +73,7 @@ class IncomingActivity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
             return self.conversation.tenant_id
         tenant = self.channel_data.get("tenant") if isinstance(self.channel_data, dict) else None
         tenant_id = tenant.get("id") if isinstance(tenant, dict) else None
-        return tenant_id if isinstance(tenant_id, str) else None
+        return entra_id(tenant_id) if isinstance(tenant_id, str) else None
 
     @property
     def tenants(self) -> frozenset[str]:
@@ -117,6 +126,11 @@ def _turn_key(incoming: IncomingActivity, body: bytes) -> str:
 def unquoted(error: Exception) -> str:
     """What msgspec found wrong, without what it quotes of the data: errors are logged, user text is not."""
     return QUOTED_DATA.sub(r"\1", str(error))
+
+
+def entra_id(told: str) -> str:
+    """A tenant's or a user's id as we keep and compare it: a GUID in lower case; what is none as it came."""
+    return told.lower() if GUID.fullmatch(told) else told
 
 
 def derived_key(*parts: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from agent.answer import Answer
-from agent.incoming import unquoted
+from agent.incoming import entra_id, unquoted
 from agent.json_depth import DEEPEST, is_nested_deeper
 
 DeliveryId = Annotated[
@@ -41,6 +41,10 @@ class ToUser(
     tenant_id: NotEmpty
     aad_object_id: NotEmpty
 
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "tenant_id", entra_id(self.tenant_id))
+        msgspec.structs.force_setattr(self, "aad_object_id", entra_id(self.aad_object_id))
+
 
 class ToConversation(
     msgspec.Struct,
@@ -70,6 +74,9 @@ class ToChannel(
 
     tenant_id: NotEmpty
     teams_channel_id: NotEmpty
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "tenant_id", entra_id(self.tenant_id))
 
 
 # Defaults are omitted, so that what is put back, or kept in a column, is hardly larger than it came: 64 KiB.
