@@ -12,11 +12,13 @@ from agent.ports import Clock, SendPaced, TenantRates, TenantRatesUnavailable
 
 log = logging.getLogger(__name__)
 
-STORAGE_LASTS = timedelta(seconds=1)
+STORAGE_LASTS = timedelta(seconds=1)  # for one operation; what takes longer is no answer
 ALONE_FOR = timedelta(seconds=5)  # the storage is left alone for so long after it failed
-ALONE_SHARE = 1 / 4  # of the limit, for each instance that cannot reach the storage
+# Of the limit, for each instance that cannot reach the storage: more than eight together are above it.
+ALONE_SHARE = 1 / 8
 WARN_EVERY = timedelta(minutes=1)
 LONGEST_LATENCY = timedelta(seconds=0.25)
+MOST_TRIES = 6  # to move a row that others move at the same time
 LONGEST_JITTER = 0.02  # seconds, doubled with each try
 LONG_AGO = timedelta(days=-1)
 
@@ -44,8 +46,7 @@ class SharedRate:
         """Slots that are ours. Raises SendPaced where there are none before ``latest``."""
         if self._clock.now() >= self._alone_until:
             try:
-                async with asyncio.timeout(STORAGE_LASTS.total_seconds()):
-                    return await self._reserve_shared(wanted, owed=owed, latest=latest)
+                return await self._reserve_shared(wanted, owed=owed, latest=latest)
             except (TenantRatesUnavailable, TimeoutError) as error:
                 self._go_alone(error)
         block = self._block_of(self._alone, wanted, owed=owed, latest=latest)
@@ -53,34 +54,47 @@ class SharedRate:
         return block
 
     async def slow_down(self) -> None:
-        """The channel said that too much is sent: the row is lowered at once, for all to see."""
+        """The channel said that too much is sent: the row is lowered at once, for all to see.
+
+        Where others move the row each time, it is left to the next that hears it.
+        """
         if self._clock.now() < self._alone_until:
             slower = self._alone.lowered(self._clock.now(), limit=self._limit * ALONE_SHARE)
             self._alone = slower or self._alone
             return
         try:
-            async with asyncio.timeout(STORAGE_LASTS.total_seconds()):
-                while True:
-                    row = self._known or await self._read()
-                    lowered = row.lowered(self._clock.now(), limit=self._limit)
-                    if lowered is None or await self._replace(lowered):
-                        return
+            for tries in range(MOST_TRIES):
+                await self._step_aside(tries)
+                row = self._known or await self._read()
+                lowered = row.lowered(self._clock.now(), limit=self._limit)
+                if lowered is None or await self._write(lowered):
+                    return
         except (TenantRatesUnavailable, TimeoutError) as error:
             self._go_alone(error)
 
     async def _reserve_shared(self, wanted: int, *, owed: float, latest: datetime) -> Block:
-        known, tries = self._known, 0
+        known = self._known
         if known and self._is_shared:
             # Others will have moved it, and nobody moves it back: if it is too late now, it stays so.
             self._block_of(known, wanted, owed=owed, latest=latest)
             self._known = None
-        while True:
+        for tries in range(MOST_TRIES):
+            await self._step_aside(tries)
             row = self._known or await self._read()
             self._is_shared = known is not None and row.version != known.version
             block = self._block_of(row, wanted, owed=owed, latest=latest)
-            if await self._replace(block.row):
+            if await self._write(block.row):
                 return block
-            tries += 1
+            known = row
+            wanted *= 2  # who gets through seldom takes more, so that all have to try less often
+        raise SendPaced(
+            "other instances reserve slots of this tenant at the same time",
+            retry_after=timedelta(seconds=random.uniform(1, 2)),  # noqa: S311 - spreads load
+        )
+
+    async def _step_aside(self, tries: int) -> None:
+        """Let others write, who were faster so many times."""
+        if tries:
             await self._clock.sleep(random.uniform(0, LONGEST_JITTER * 2**tries))  # noqa: S311 - spreads load
 
     def _block_of(self, row: TenantRate, wanted: int, *, owed: float, latest: datetime) -> Block:
@@ -99,17 +113,24 @@ class SharedRate:
         return block
 
     async def _read(self) -> TenantRate:
-        row = await self._rates.read(self._tenant_id)
-        while row is None:
-            first = first_row(self._tenant_id, self._clock.now(), limit=self._limit)
-            row = await self._rates.insert(first) or await self._rates.read(self._tenant_id)
+        """The row as it is, or as it will be when it is written for the first time.
+
+        To try an insert first would save the read once in a tenant's life, and cost one operation more
+        each time that a process meets a tenant.
+        """
+        async with asyncio.timeout(STORAGE_LASTS.total_seconds()):
+            row = await self._rates.read(self._tenant_id)
+        if row is None:
+            return first_row(self._tenant_id, self._clock.now(), limit=self._limit)
         self._known = self._seen = row
         return row
 
-    async def _replace(self, row: TenantRate) -> bool:
+    async def _write(self, row: TenantRate) -> bool:
+        """Whether it is written: nobody else wrote in between."""
         started_at = self._clock.now()
         self._known = None  # until it is known what became of it
-        self._known = await self._rates.replace(row)
+        async with asyncio.timeout(STORAGE_LASTS.total_seconds()):
+            self._known = await (self._rates.replace(row) if row.version else self._rates.insert(row))
         self._seen = self._known or self._seen
         took = self._clock.now() - started_at
         self._latency = min(max(took, self._latency * 0.9), LONGEST_LATENCY)
@@ -128,7 +149,7 @@ class SharedRate:
         if now - self._warned_at >= WARN_EVERY:
             self._warned_at = now
             log.warning(
-                "The shared limit of tenant %s cannot be had (%s): this instance sends at a quarter of it",
+                "The shared limit of tenant %s cannot be had (%s): this instance sends at an eighth of it",
                 self._tenant_id,
                 type(error).__name__,
             )
