@@ -21,6 +21,7 @@ LONGEST_LATENCY = timedelta(seconds=0.25)
 MOST_TRIES = 6  # to move a row that others move at the same time
 LONGEST_JITTER = 0.02  # seconds, doubled with each try
 LONG_AGO = timedelta(days=-1)
+OURS_AFTER = timedelta(seconds=2)  # in which nobody else moved the row
 
 
 class SharedRate:
@@ -34,6 +35,7 @@ class SharedRate:
         self._known: TenantRate | None = None
         self._seen: TenantRate | None = None  # the last that was known, which may be old
         self._is_shared = False
+        self._others_at = clock.now() + LONG_AGO
         self._latency = timedelta(0)
         self._alone = first_row(tenant_id, clock.now() + LONG_AGO, limit=limit * ALONE_SHARE)
         self._alone_until = self._warned_at = clock.now() + LONG_AGO
@@ -42,11 +44,16 @@ class SharedRate:
         known = self._alone if now < self._alone_until else self._known
         return first_free(known, now) if known else now
 
-    async def reserve(self, wanted: int, *, owed: float, latest: datetime) -> Block:
-        """Slots that are ours. Raises SendPaced where there are none before ``latest``."""
+    async def reserve(self, wanted: int, *, wanted_if_ours: int, owed: float, latest: datetime) -> Block:
+        """Slots that are ours. Raises SendPaced where there are none before ``latest``.
+
+        ``wanted_if_ours``: as many where nobody else sends, so that slots which are not used harm nobody.
+        """
         if self._clock.now() >= self._alone_until:
             try:
-                return await self._reserve_shared(wanted, owed=owed, latest=latest)
+                return await self._reserve_shared(
+                    wanted, wanted_if_ours=wanted_if_ours, owed=owed, latest=latest
+                )
             except (TenantRatesUnavailable, TimeoutError) as error:
                 self._go_alone(error)
         block = self._block_of(self._alone, wanted, owed=owed, latest=latest)
@@ -72,7 +79,9 @@ class SharedRate:
         except (TenantRatesUnavailable, TimeoutError) as error:
             self._go_alone(error)
 
-    async def _reserve_shared(self, wanted: int, *, owed: float, latest: datetime) -> Block:
+    async def _reserve_shared(
+        self, wanted: int, *, wanted_if_ours: int, owed: float, latest: datetime
+    ) -> Block:
         known = self._known
         if known and self._is_shared:
             # Others will have moved it, and nobody moves it back: if it is too late now, it stays so.
@@ -82,7 +91,10 @@ class SharedRate:
             await self._step_aside(tries)
             row = self._known or await self._read()
             self._is_shared = known is not None and row.version != known.version
-            block = self._block_of(row, wanted, owed=owed, latest=latest)
+            if row.version and (known is None or self._is_shared):
+                self._others_at = self._clock.now()
+            is_ours = self._clock.now() - self._others_at > OURS_AFTER
+            block = self._block_of(row, wanted_if_ours if is_ours else wanted, owed=owed, latest=latest)
             if await self._write(block.row):
                 return block
             known = row

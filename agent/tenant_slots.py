@@ -60,7 +60,7 @@ class _Tenant:
         self._spare: list[datetime] = []  # a heap: slots that are ours, and whom nobody has yet
         self._width = slot_width(limit)
         self._used = self._lost = 0  # of the slots since the last block was reserved
-        self._last_slot = clock.now() + LONG_AGO
+        self._reserved_at = self._last_slot = clock.now() + LONG_AGO
         self._owed, self._owed_at = 0.0, clock.now()
 
     def charge(self) -> None:
@@ -117,9 +117,12 @@ class _Tenant:
     async def _reserve(self, deadline: datetime) -> None:
         wanted = max(self._in_line, self._expected())
         owed = self._owe(0)
-        block = await self._row.reserve(wanted, owed=owed, latest=deadline)
+        block = await self._row.reserve(
+            wanted, wanted_if_ours=max(wanted, self._used_soon()), owed=owed, latest=deadline
+        )
         self._owe(-owed)
         self._used = self._lost = 0
+        self._reserved_at = self._clock.now()
         self._last_slot = block.slots[-1]
         self._width = block.width
         for slot in block.slots:
@@ -130,6 +133,11 @@ class _Tenant:
         if self._clock.now() - self._last_slot > BLOCK_LASTS:
             return 1
         return max(1, self._used if self._lost else 2 * self._used)
+
+    def _used_soon(self) -> int:
+        """As many slots as go by while a block lasts, if more is sent by then at the pace of the last one."""
+        is_soon = self._clock.now() - self._reserved_at <= self._used * BLOCK_LASTS
+        return BLOCK_LASTS // self._width if is_soon else 1
 
     def _owe(self, more: float) -> float:
         """What was sent without slots and is not paid; time pays for it as fast as slots go by."""

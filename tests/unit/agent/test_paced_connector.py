@@ -1,6 +1,7 @@
 """The limits that all instances share, on a stepped loop: each PacedConnector stands for one process."""
 
 import asyncio
+import random
 from collections.abc import Awaitable
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -299,6 +300,64 @@ def test_a_lone_sender_uses_most_slots_it_reserves_and_fewer_operations_than_sen
         await _keep_sending(connector, "lone", until=clock.now() + 10 * A_SECOND, clock=clock)
         assert len(channel.arrived) >= 120
         assert rates.operations < len(channel.arrived) / 2
+
+    run(work())
+
+
+async def _send_at_random(
+    connectors: list[PacedConnector], *, a_second: float, seconds: int, seed: int = 1
+) -> int:
+    """Send so often, by any of the processes, whether or not what came before is sent; how many were sent."""
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    until = LoopClock().now() + seconds * A_SECOND
+    sends: list[asyncio.Task[Sent]] = []
+    while LoopClock().now() < until:
+        at = place(str(len(sends)), "tenant")
+        sends.append(asyncio.create_task(chance.choice(connectors).send({}, at=at)))
+        await asyncio.sleep(chance.expovariate(a_second))
+    await asyncio.gather(*sends)
+    return len(sends)
+
+
+@pytest.mark.parametrize(
+    ("processes", "a_second", "at_most"),
+    [(1, 1, 1.05), (1, 4, 0.45), (1, 20, 0.15), (4, 1, 2.3), (4, 4, 2.3), (4, 20, 1.0)],
+)
+def test_the_more_is_sent_into_a_tenant_the_less_storage_a_send_costs(
+    processes: int, a_second: float, at_most: float
+) -> None:
+    async def work() -> None:
+        channel, rates = Channel(LoopClock()), Rates()
+        connectors = [paced(channel, rates=rates) for _ in range(processes)]
+        sent = await _send_at_random(connectors, a_second=a_second, seconds=60)
+        assert rates.operations <= at_most * sent
+        assert channel.most_in_a_second <= 31
+
+    run(work())
+
+
+def test_who_joins_one_that_reserves_ahead_waits_half_a_second_at_most_and_soon_all_is_used() -> None:
+    async def work() -> None:
+        clock = LoopClock()
+        channel, rates = Channel(clock), Rates()
+        first, *others = [paced(channel, rates=rates) for _ in range(4)]
+        lone = asyncio.create_task(_send_at_random([first], a_second=5, seconds=15))
+        await asyncio.sleep(5)
+        began = clock.now()
+        await others[0].send({}, at=place("joins", "tenant"))
+        assert clock.now() - began <= 0.65 * A_SECOND  # of which 50 ms are the channel's
+        channel.arrived.clear()
+        until = clock.now() + 9 * A_SECOND
+        await asyncio.gather(
+            *(
+                _keep_sending(other, f"{number}-{sender}", until=until, clock=clock)
+                for number, other in enumerate(others)
+                for sender in range(10)
+            )
+        )
+        assert len(channel.arrived) >= 0.9 * 30 * 9
+        assert channel.most_in_a_second <= 31
+        await outcomes(lone)
 
     run(work())
 
