@@ -1,18 +1,16 @@
 """Makes an activity fit: long text is split at paragraph ends, a card too large becomes its fallbackText."""
 
 import logging
-import re
 from typing import Any
 
 import msgspec
 
 from agent.answer import ADAPTIVE_CARD
 from agent.ports import MessageTooLarge
+from agent.splitting import split, utf16_bytes
 
 log = logging.getLogger(__name__)
 
-# Where text is split, the best place first: paragraphs, lines, sentences, words.
-ENDS = (re.compile(r"\n[ \t]*\n"), re.compile(r"\n"), re.compile(r"(?<=[.!?]) "), re.compile(r" "))
 # What belongs to the message as a whole goes with the last part of its text.
 WITH_THE_LAST = ("attachments", "attachmentLayout", "suggestedActions", "entities", "summary")
 
@@ -48,48 +46,7 @@ def size(outgoing: dict[str, Any]) -> int:
 
     Teams documentation, "Format your bot messages", section "Message size".
     """
-    return _utf16_bytes(msgspec.json.encode(outgoing))
-
-
-def _utf16_bytes(utf8: bytes) -> int:
-    return len(utf8) * 2 if utf8.isascii() else len(utf8.decode().encode("utf-16-le"))
-
-
-def split(text: str, *, max_bytes: int) -> list[str]:
-    """The text in pieces of at most ``max_bytes`` in JSON and UTF-16, cut at the best end there is."""
-    pieces = []
-    rest = text
-    while rest and _text_bytes(rest) > max_bytes:
-        longest = _longest_prefix(rest, max_bytes)
-        cut = _best_end(rest, longest)
-        pieces.append(rest[:cut].rstrip())
-        rest = rest[cut:].lstrip()
-    return [piece for piece in [*pieces, rest] if piece]
-
-
-def _text_bytes(text: str) -> int:
-    return _utf16_bytes(msgspec.json.encode(text))
-
-
-def _longest_prefix(text: str, max_bytes: int) -> int:
-    """How many characters of the text fit, at least one."""
-    low, high = 1, min(len(text), max_bytes)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if _text_bytes(text[:middle]) <= max_bytes:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-def _best_end(text: str, longest: int) -> int:
-    """Where to cut so that the piece has ``longest`` characters at most, and no less than a half of them."""
-    for end in ENDS:
-        found = [match.end() for match in end.finditer(text, longest // 2, longest)]
-        if found:
-            return found[-1]
-    return longest
+    return utf16_bytes(msgspec.json.encode(outgoing))
 
 
 def _with_smaller_cards(outgoing: dict[str, Any], *, max_bytes: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """An activity is made to fit what the channel takes."""
 
 import logging
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 from agent.answer import Answer
 from agent.ports import MessageTooLarge
-from agent.sizing import fitted, size, split
+from agent.sizing import fitted, size
+from agent.splitting import split
 
 LIMIT = 1000
 BIG_CARD = {"type": "AdaptiveCard", "fallbackText": "An order", "body": ["x" * LIMIT]}
@@ -43,11 +45,108 @@ def test_a_long_paragraph_is_split_at_the_next_best_end(end: str, kept: str) -> 
     assert [len(piece.replace(end, "").rstrip(kept or "\n")) % 150 for piece in pieces] == [0] * len(pieces)
 
 
-@given(st.text(min_size=1, max_size=3000))
+def is_within(piece: str, max_bytes: int) -> bool:
+    return size({"": piece}) - size({"": ""}) + 4 <= max_bytes
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="`~"), min_size=1, max_size=3000))
 def test_no_piece_is_too_large_and_only_white_space_is_lost(text: str) -> None:
     pieces = split(text, max_bytes=200)
-    assert all(size({"": piece}) - size({"": ""}) + 4 <= 200 for piece in pieces)
+    assert all(is_within(piece, 200) for piece in pieces)
     assert "".join("".join(pieces).split()) == "".join(text.split())
+
+
+@given(
+    st.text(st.sampled_from("``~~~   \n\n\npy\x01\N{WINKING FACE}\N{ZERO WIDTH JOINER}\u0301"), max_size=600),
+    st.integers(min_value=16, max_value=300),
+)
+def test_no_piece_is_too_large_whatever_fences_are_in_the_text(text: str, max_bytes: int) -> None:
+    assert all(is_within(piece, max_bytes) for piece in split(text, max_bytes=max_bytes))
+
+
+def in_and_out_of_code(piece: str) -> tuple[list[str], list[str], set[str]]:
+    """The words in the piece's code blocks, those outside, and how its blocks are opened; each is closed."""
+    inside: list[str] = []
+    outside: list[str] = []
+    opening, openings = "", set()
+    for line in piece.split("\n"):
+        if not line.lstrip().startswith(("```", "~~~")):
+            (inside if opening else outside).extend(line.split())
+        elif opening:
+            assert line.strip() == opening.rstrip("abcdefghijklmnopqrstuvwxyz")
+            opening = ""
+        else:
+            opening = line.strip()
+            openings.add(opening)
+    assert not opening
+    return inside, outside, openings
+
+
+code_lines = st.lists(st.sampled_from(["", "  code", "code code", "    code" * 30, "code" * 60]), max_size=30)
+blocks = st.tuples(st.sampled_from(["```", "```python", "   ```js", "~~~text", "````"]), code_lines)
+prose = st.tuples(st.just(""), st.lists(st.sampled_from(["", "prose", "prose prose. " * 9]), max_size=9))
+
+
+@given(st.lists(blocks | prose, max_size=6))
+def test_code_stays_in_code_blocks_and_prose_outside_of_them(made: list[tuple[str, list[str]]]) -> None:
+    texts = []
+    for opening, lines in made:
+        closing = [opening.strip().rstrip("abcdefghijklmnopqrstuvwxyz")] if opening else []
+        texts.append("\n".join([*([opening] if opening else []), *lines, *closing]))
+    text = "\n".join(texts)
+    pieces = split(text, max_bytes=200)
+    assert all(is_within(piece, 200) for piece in pieces)
+    found = [in_and_out_of_code(piece) for piece in pieces]
+    inside, outside, openings = in_and_out_of_code(text)
+    assert {letters for words, _, _ in found for letters in "".join(words)} <= set("code")
+    assert "".join("".join(words) for words, _, _ in found) == "".join(inside)
+    assert "".join("".join(words) for _, words, _ in found) == "".join(outside)
+    assert set().union(*(theirs for _, _, theirs in found)) <= openings
+
+
+def test_a_code_block_that_is_cut_is_closed_and_opened_again_as_it_was() -> None:
+    code = [f"    line_{number} = {number}" for number in range(10, 30)]
+    text = "\n".join(["Look:", "```python title", *code, "```", "That is all."])
+    first, *others = split(text, max_bytes=600)
+    assert first.startswith("Look:\n```python title\n    line_10")
+    assert all(piece.startswith("```python title\n    line_") for piece in others)
+    assert all(piece.endswith("\n```") for piece in [first, *others[:-1]])
+    assert others[-1].endswith("line_29 = 29\n```\nThat is all.")
+
+
+def test_no_piece_ends_where_a_code_block_has_just_begun() -> None:
+    words, block = "word " * 12, "```\n" + "code\n" * 12 + "```"
+    assert split(f"{words}\n{block}", max_bytes=200) == [words.strip(), block]
+
+
+CHARACTERS = [
+    "a",
+    "e\u0301\u0323",
+    "\N{HEAVY BLACK HEART}\N{VARIATION SELECTOR-16}",
+    "\N{WAVING HAND SIGN}\N{EMOJI MODIFIER FITZPATRICK TYPE-4}",
+    "\N{MAN}\u200d\N{WOMAN}\u200d\N{GIRL}\u200d\N{BOY}",
+    "\N{REGIONAL INDICATOR SYMBOL LETTER D}\N{REGIONAL INDICATOR SYMBOL LETTER E}",
+    "1\N{VARIATION SELECTOR-16}\N{COMBINING ENCLOSING KEYCAP}",
+]
+
+
+@given(st.lists(st.sampled_from(CHARACTERS), max_size=300))
+def test_what_is_seen_as_one_character_is_not_cut(characters: list[str]) -> None:
+    pieces = split("".join(characters), max_bytes=100)
+    assert "".join(pieces) == "".join(characters)
+    ends = set(accumulate(len(one) for one in characters))
+    assert set(accumulate(len(piece) for piece in pieces)) <= ends
+
+
+def test_a_single_character_is_not_cut_even_if_it_is_too_large() -> None:
+    assert split("\x01", max_bytes=12) == ["\x01"]
+
+
+def test_what_is_seen_as_one_character_and_fits_no_piece_is_cut_where_it_must_be() -> None:
+    text = "e" + "\u0301" * 100
+    pieces = split(text, max_bytes=100)
+    assert "".join(pieces) == text
+    assert all(is_within(piece, 100) for piece in pieces)
 
 
 def test_the_card_goes_with_the_last_part_of_the_text() -> None:
