@@ -15,7 +15,7 @@ def running_azurite(logs: Path) -> Iterator[str]:
     """Its connection string; its data is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="afterword-bench-") as data:
         with started_on(processors()[1]):
-            azurite = start_azurite(Ports.free(), data=Path(data), logs=logs)
+            azurite = start_azurite(Ports.free(), data=Path(data), logs=logs, in_memory=True)
         try:
             wait_for_azurite(azurite)
             yield azurite.connection_string

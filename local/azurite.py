@@ -71,15 +71,16 @@ def locked(data: Path) -> Iterator[int]:
         yield lock.fileno()
 
 
-def start_azurite(ports: Ports, *, data: Path, logs: Path) -> Azurite:
+def start_azurite(ports: Ports, *, data: Path, logs: Path, in_memory: bool = False) -> Azurite:
     """Start Azurite on ``ports``, keeping its data in ``data``; it may not be ready yet.
 
+    ``in_memory``: it writes nothing to disk, and so is quicker.
     StackError if the data is another Azurite's: two of them would overwrite what the other stored.
     """
     command: list[str | Path] = [
         node_binary(),
         program(),
-        *("--location", str(data)),
+        *(("--inMemoryPersistence",) if in_memory else ("--location", str(data))),
         *("--blobHost", LOOPBACK, "--blobPort", str(ports.azurite_blob_port)),
         *("--queueHost", LOOPBACK, "--queuePort", str(ports.azurite_queue_port)),
         *("--tableHost", LOOPBACK, "--tablePort", str(ports.azurite_table_port)),
