@@ -65,8 +65,8 @@ class EmulatorTokenValidator:
         except NotAuthorized:
             token = await self._tokens.verified(authorization)
         # Entra documentation, "Access token claims reference": the client's id by the token's version.
-        client = {"1.0": "appid", "2.0": "azp"}.get(str(token.claims.get("ver")))
-        if client is None or token.claims.get(client) != self._app_id:
+        claim = {"1.0": "appid", "2.0": "azp"}.get(str(token.claims.get("ver")))
+        if claim is None or token.claims.get(claim) != self._app_id:
             raise NotAuthorized("the token was not got by this app")
         return _ThisMachine(self._is_loopback)
 

@@ -11,7 +11,10 @@ from agent.json_depth import DEEPEST, is_nested_deeper
 COPILOT = "copilot"
 MENTION = re.compile(r"<at(?: [^<>]*)?>[^<>]*</at>", re.IGNORECASE)
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-QUOTED_DATA = re.compile(r"(unknown field|[Ii]nvalid (?:enum )?value) (?:`[^`]*`|'[^']*'|[^ ]+)")
+# To the end, but for the place: what is quoted may hold quotes itself.
+QUOTED_DATA = re.compile(
+    r"(unknown field|[Ii]nvalid (?:enum )?value) .*?(?=(?: - at `\$[\w.\[\]]*`)?\Z)", re.DOTALL
+)
 # What a user asks for is said in few words; a message may have 100 KB.
 LONGEST_REQUEST = 1000  # characters
 # Teams' activities have 100 KB in UTF-16 at most; a card's data may double that in JSON's escapes.
@@ -111,7 +114,7 @@ def parse_incoming(body: bytes) -> tuple[dict[str, Any], IncomingActivity]:
     try:
         raw = msgspec.json.decode(body)
         incoming = msgspec.convert(raw, IncomingActivity)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise BadTurn(f"The body is not a channel activity: {unquoted(error)}") from None
     return raw, msgspec.structs.replace(incoming, turn_key=_turn_key(incoming, body))
 

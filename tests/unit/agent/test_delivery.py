@@ -528,8 +528,15 @@ def test_what_is_no_proactive_message_is_unusable(body: bytes) -> None:
 
 
 def test_nothing_is_quoted_of_a_body_that_cannot_be_read() -> None:
-    for wrong in ({"my secret": 1}, {"to": {"kind": "my secret"}}, {"version": "my secret"}):
+    for wrong in (
+        {"my secret": 1},
+        {"it`s my secret": 1},
+        {"to": {"kind": "my secret"}},
+        {"to": {"kind": 'it\'s "my" secret\n- at `my secret`'}},
+        {"version": "my secret"},
+    ):
         with pytest.raises(UnusableMessage) as caught:
             parse_proactive_message(json.dumps({**GOOD, **wrong}).encode())
         assert "secret" not in str(caught.value)
+        assert "to" not in wrong or str(caught.value).endswith("- at `$.to.kind`")
         assert caught.value.__cause__ is None

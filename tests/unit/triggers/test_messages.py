@@ -68,7 +68,9 @@ async def test_an_invoke_is_answered_in_the_body(endpoint: Endpoint) -> None:
     assert (await endpoint.post(invoke)).get_body() == response.get_body()
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"{}", {**incoming_activity(), "attachments": "secret"}])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"{}", b'{"type": "\xff"}', {**incoming_activity(), "attachments": "secret"}]
+)
 async def test_what_is_no_activity_is_400(endpoint: Endpoint, body: Any) -> None:
     response = await endpoint.post(body)
     assert response.status_code == 400
