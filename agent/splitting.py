@@ -75,9 +75,10 @@ def _cut_block(text: str, cut: int, block: _CodeBlock) -> tuple[str, str]:
 
 
 def _code_blocks(text: str, max_bytes: int) -> list[_CodeBlock]:
+    """The blocks that begin where it may be cut: a piece has fewer than ``max_bytes`` characters."""
     blocks = []
     at = 0
-    while opening := FENCE.search(text, at):
+    while (opening := FENCE.search(text, at)) and opening.start() < max_bytes:
         marker = opening[1]
         closes = re.compile(rf"^ {{0,3}}{marker[0]}{{{len(marker)},}}[ \t\r]*$", re.MULTILINE)
         closing = closes.search(text, opening.end())
