@@ -23,14 +23,7 @@ class AppStorage:
         self._queue_names = queue_names
 
     async def make_missing(self) -> None:
-        for table_name in (
-            CONVERSATIONS,
-            PERSONAL_CONVERSATIONS,
-            TURN_CLAIMS,
-            DELIVERIES,
-            TENANT_RATES,
-            ORDERS,
-        ):
+        for table_name in TABLES:
             await self._tables.table(table_name)
         async with queue_service(self._account) as queues:
             for queue_name in self._queue_names:

@@ -81,9 +81,9 @@ def error_code(answer: bytes) -> str:
     error = json_object(answer).get("error")
     if not isinstance(error, dict):
         return ""
-    code, message = error.get("code"), error.get("message")
-    if isinstance(message, str) and message.startswith("{"):
-        nested = json_object(message.encode())
+    code, told = error.get("code"), error.get("message")
+    if isinstance(told, str) and told.startswith("{"):
+        nested = json_object(told.encode())
         code = nested.get("subCode") or nested.get("code") or nested.get("errorCode") or code
         if code == MESSAGE_WRITES_BLOCKED:
             code = "MessageWritesBlocked"
@@ -107,7 +107,7 @@ def retry_after(headers: Mapping[str, str]) -> timedelta:
     except (ValueError, OverflowError):
         try:
             wait = parsedate_to_datetime(given) - datetime.now(UTC)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return DEFAULT_RETRY_AFTER
     return min(max(wait, timedelta(0)), LONGEST_RETRY_AFTER)
 

@@ -12,6 +12,7 @@ import msgspec
 from yarl import URL
 
 from adapters.connector_answers import NotAuthenticated, WrongHost, error_of, json_object, trace_of
+from adapters.response_body import read_body
 from adapters.service_hosts import ServiceHosts
 from agent.conversation import Place
 from agent.ports import ChannelBusy, ChannelRefused, Created, DeliveryAmbiguous, Sent
@@ -25,6 +26,7 @@ MOST_CONNECTIONS = 200  # a Consumption plan instance may have 600 (Azure Functi
 UNREACHABLE = timedelta(seconds=5)
 MEMBERS_A_PAGE, MOST_PAGES = 500, 200
 MOST_REMEMBERED = 10_000
+LARGEST_ANSWER = 4 * 1024 * 1024  # bytes; a page of 500 members has less than one
 
 
 class Credentials(Protocol):
@@ -76,9 +78,7 @@ class BotConnectorClient:
     async def send(self, outgoing: dict[str, Any], *, at: Place, reply_to_id: str | None = None) -> Sent:
         request = Request("POST", _activity_path(at, reply_to_id), outgoing, may_repeat=False)
         answer = await self._call(request, at=at)
-        return Sent(
-            activity_id=answer.body.get("id") or None, service_url=answer.service_url, trace=answer.trace
-        )
+        return Sent(activity_id=_text(answer.body, "id"), service_url=answer.service_url, trace=answer.trace)
 
     async def update(self, outgoing: dict[str, Any], *, at: Place, activity_id: str) -> Sent:
         answer = await self._call(Request("PUT", _activity_path(at, activity_id), outgoing), at=at)
@@ -94,15 +94,15 @@ class BotConnectorClient:
         brings_none = "activity" not in parameters
         request = Request("POST", "v3/conversations", parameters, may_repeat=brings_none)
         answer = await self._call(request, at=at)
-        conversation_id = answer.body.get("id")
-        if not isinstance(conversation_id, str) or not conversation_id:
+        conversation_id = _text(answer.body, "id")
+        if conversation_id is None:
             # Its activity has arrived, but whoever asks for more in the conversation has nowhere to send it.
             unknown = ChannelRefused if brings_none else DeliveryAmbiguous
             raise unknown("the channel created a conversation and told no id", trace=answer.trace)
         return Created(
             conversation_id=conversation_id,
             service_url=answer.service_url,
-            activity_id=answer.body.get("activityId") or None,
+            activity_id=_text(answer.body, "activityId"),
             trace=answer.trace,
         )
 
@@ -112,10 +112,12 @@ class BotConnectorClient:
         more = ""
         for _ in range(MOST_PAGES):
             page = (await self._call(Request("GET", path + more), at=at)).body
-            found.extend(page.get("members") or [])
-            if not page.get("continuationToken"):
+            listed = page.get("members")
+            found.extend(listed if isinstance(listed, list) else [])
+            following = _text(page, "continuationToken")
+            if following is None:
                 break
-            more = f"&continuationToken={quote(page['continuationToken'], safe='')}"
+            more = f"&continuationToken={quote(following, safe='')}"
         return found
 
     async def close(self) -> None:
@@ -190,11 +192,16 @@ class BotConnectorClient:
 async def _read(response: aiohttp.ClientResponse, request: Request) -> bytes:
     """The body; an empty one where only the body is lost, for the status has told what became of it."""
     try:
-        return await response.read()
+        return await read_body(response, most_bytes=LARGEST_ANSWER)
     except (aiohttp.ClientError, TimeoutError):
         if request.may_repeat:
             raise
         return b""
+
+
+def _text(body: dict[str, Any], name: str) -> str | None:
+    value = body.get(name)
+    return value if isinstance(value, str) and value else None
 
 
 def _activity_path(at: Place, activity_id: str | None) -> str:
@@ -203,5 +210,10 @@ def _activity_path(at: Place, activity_id: str | None) -> str:
 
 
 def _quoted(part: str) -> str:
-    """One part of a path; Teams' ids have ``:`` and ``@``, which may stand there as they are."""
+    """One part of a path; Teams' ids have ``:`` and ``@``, which may stand there as they are.
+
+    Raises ChannelRefused for what would be a step in the path, and so another resource.
+    """
+    if part in (".", ".."):
+        raise ChannelRefused("the id is none of the channel's")
     return quote(part, safe=":@")

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import InvalidKeyError
 from jwt.algorithms import RSAAlgorithm
 
+from adapters.response_body import read_body
 from agent.ports import KeysUnavailable
 
 log = logging.getLogger(__name__)
@@ -140,12 +141,7 @@ class SigningKeys:
         async with self._session.get(url, allow_redirects=False) as response:
             if response.status != 200:
                 raise ValueError(f"the keys' host answered {response.status}")
-            document = bytearray()
-            async for chunk in response.content.iter_any():
-                document += chunk
-                if len(document) > LARGEST_DOCUMENT:
-                    raise ValueError("the keys' document is too large")
-            return bytes(document)
+            return await read_body(response, most_bytes=LARGEST_DOCUMENT)
 
 
 def _usable(jwk: _Jwk) -> PublishedKey | None:

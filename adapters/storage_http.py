@@ -3,11 +3,13 @@
 import asyncio
 import random
 from collections.abc import Mapping
+from typing import TypeVar
 
 import aiohttp
 import msgspec
 from yarl import URL
 
+from adapters.response_body import read_body
 from adapters.storage_account import StorageAccount
 
 # Of the service: old enough for Azurite and for sovereign clouds.
@@ -16,6 +18,7 @@ TABLE_API_VERSION = "2020-12-06"
 CALL_LASTS_SECONDS = 6.0
 # The service itself ends a query after 5 s. Azure documentation, "Query timeout and pagination".
 TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=2, sock_read=5)
+LARGEST_ANSWER = 64 * 1024 * 1024  # bytes; a page of rows has 1000, and of ours hardly one has 64 KiB
 KEEPALIVE_SECONDS = 60
 RETRIES = 3
 FIRST_BACKOFF_SECONDS = 0.2
@@ -26,6 +29,8 @@ HEADERS = {
     "MaxDataServiceVersion": "3.0",
     "x-ms-version": TABLE_API_VERSION,
 }
+
+T = TypeVar("T")
 
 
 class StorageError(Exception):
@@ -45,10 +50,17 @@ class StorageAnswer(msgspec.Struct, frozen=True):
     body: bytes
     is_repeated: bool
 
+    def decoded(self, kind: type[T]) -> T:
+        """The body, which is JSON of this kind. Raises StorageError."""
+        try:
+            return msgspec.json.decode(self.body, type=kind)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            raise StorageError(self.status, "and not with what was asked for") from None
+
     def error(self) -> StorageError:
         try:
-            told = msgspec.json.decode(self.body, type=_Refusal).error.code
-        except msgspec.DecodeError:
+            told = self.decoded(_Refusal).error.code
+        except StorageError:
             told = self.headers.get("x-ms-error-code", "")
         return StorageError(self.status, told[:64])
 
@@ -106,7 +118,9 @@ class StorageHttp:
                 answer = await self._once(method, url, {**HEADERS, **headers, **signed}, body)
             except (aiohttp.ClientError, TimeoutError) as error:
                 if attempt == RETRIES:
-                    raise StorageError(None, "the storage account does not answer") from error
+                    # Nothing of the cause is kept: it may quote the URL, which may hold a signature.
+                    kind = type(error).__name__
+                    raise StorageError(None, f"the storage account does not answer: {kind}") from None
                 continue
             if answer.status not in RETRIED:
                 # aiohttp itself repeats a PUT that met a connection which was just closed.
@@ -120,7 +134,8 @@ class StorageHttp:
         async with session.request(
             method, url, headers=headers, data=body, allow_redirects=False
         ) as response:
-            return StorageAnswer(response.status, response.headers, await response.read(), False)
+            read = await read_body(response, most_bytes=LARGEST_ANSWER)
+            return StorageAnswer(response.status, response.headers, read, False)
 
     async def _open_session(self) -> aiohttp.ClientSession:
         """The session of the running loop: connections are of no use on another."""

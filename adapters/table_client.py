@@ -72,7 +72,7 @@ class TableClient:
             return None
         if answer.status >= 300:
             raise answer.error()
-        row = decoded(msgspec.json.decode(answer.body))
+        row = decoded(answer.decoded(dict[str, Any]))
         return msgspec.structs.replace(row, etag=answer.headers.get("ETag", ""))
 
     async def replace(
@@ -115,7 +115,7 @@ class TableClient:
             answer = await self._call("GET", f"/{self._table_name}()", query=query)
             if answer.status >= 300:
                 raise answer.error()
-            yield [decoded(row) for row in msgspec.json.decode(answer.body, type=_Page).value]
+            yield [decoded(row) for row in answer.decoded(_Page).value]
             following = [
                 f"{parameter}={quote(answer.headers[header], safe='')}"
                 for header, parameter in CONTINUATION.items()

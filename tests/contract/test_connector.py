@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from adapters.connector_client import BotConnectorClient
+from adapters.connector_client import LARGEST_ANSWER, BotConnectorClient
 from adapters.credentials import NoCredentials
 from adapters.in_memory import RecordingConnector
 from adapters.service_hosts import ServiceHosts
@@ -206,6 +206,7 @@ async def test_each_error_means_what_the_caller_is_to_do(
         ("1e400", 5),
         ("1e12", 86_400),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("Wed, 21 Oct 2015 07:28:00 +99999999999999999999", 5),
     ],
 )
 async def test_a_busy_channel_says_how_long_to_wait(
@@ -261,6 +262,37 @@ async def test_where_only_the_body_is_lost_the_status_tells_that_it_was_taken(
 ) -> None:
     server.faults.next_answers({"cut": "mid-body"})
     assert (await client.send(HELLO, at=chat(server.url))).activity_id is None
+
+
+async def test_a_body_without_end_is_not_read_to_its_end(
+    client: BotConnectorClient, server: ScriptedConnector
+) -> None:
+    endless = {"status": 200, "body": {"id": "a-1", "filler": "x" * LARGEST_ANSWER}}
+    server.faults.next_answers(endless, endless)
+    assert (await client.send(HELLO, at=chat(server.url))).activity_id is None
+    with pytest.raises(ChannelBusy):
+        await client.members(at=chat(server.url))
+
+
+@pytest.mark.parametrize("odd", [5, {"x": 1}, ["x"], ""])
+async def test_an_answer_with_values_of_other_types_tells_nothing(
+    client: BotConnectorClient, server: ScriptedConnector, odd: Any
+) -> None:
+    body = {"id": odd, "activityId": odd, "members": {"x": 1}, "continuationToken": odd}
+    server.faults.next_answers(*[{"status": 200, "body": body}] * 2)
+    assert (await client.send(HELLO, at=chat(server.url))).activity_id is None
+    assert await client.members(at=chat(server.url)) == []
+
+
+@pytest.mark.parametrize("step", [".", ".."])
+async def test_an_id_that_would_lead_to_another_resource_is_refused(
+    client: BotConnectorClient, server: ScriptedConnector, step: str
+) -> None:
+    with pytest.raises(ChannelRefused):
+        await client.send(HELLO, at=Place(service_url=server.url, conversation_id=step))
+    with pytest.raises(ChannelRefused):
+        await client.delete(at=chat(server.url), activity_id=step)
+    assert server.calls == []
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import traceback
 from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +22,7 @@ from yarl import URL
 from adapters import storage_http
 from adapters.storage_account import EMULATED_ACCOUNT, EMULATED_KEY, StorageAccount, account_of
 from adapters.storage_http import CALL_LASTS_SECONDS, RETRIES, StorageError, StorageHttp
-from adapters.storage_signing import SharedKey
+from adapters.storage_signing import Sas, SharedKey
 from adapters.table_client import RowChanged, RowExists, RowMissing, TableClient
 from adapters.table_values import literal
 from adapters.tables import Tables
@@ -392,3 +394,47 @@ async def test_a_service_that_is_not_there_is_given_up() -> None:
         await tables.table("clienttests")
     assert refused.value.status is None
     await tables.close()
+
+
+@asynccontextmanager
+async def odd_table(answer: bytes) -> AsyncIterator[TableClient]:
+    """A table of a service that answers these bytes to whatever it is asked."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/odd"
+        http = StorageHttp(StorageAccount(table_url=url, authorization=Sas("sv=1&sig=s3cret")))
+        yield TableClient(http, "clienttests")
+        await http.close()
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'"\xff"', b"[" * 100_000])
+async def test_an_answer_that_is_no_row_is_an_error(body: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+    async with odd_table(head + body) as table:
+        with pytest.raises(StorageError) as refused:
+            await table.get("key")
+        with pytest.raises(StorageError):
+            _ = [page async for page in table.pages()]
+    assert refused.value.status == 200
+
+
+async def test_an_answer_without_end_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage_http, "LARGEST_ANSWER", 1000)
+    monkeypatch.setattr(storage_http, "RETRIES", 0)
+    async with odd_table(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 2000) as table:
+        with pytest.raises(StorageError, match="ClientPayloadError"):
+            await table.get("key")
+
+
+async def test_what_is_told_of_a_failure_does_not_hold_the_signature(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage_http, "RETRIES", 0)
+    async with odd_table(b"no HTTP\r\n\r\n") as table:
+        with pytest.raises(StorageError) as refused:
+            await table.get("key")
+    assert "s3cret" not in "".join(traceback.format_exception(refused.value))
