@@ -1,9 +1,11 @@
 """The Storage port: the queues and tables that the app itself must make."""
 
+from contextlib import suppress
+
 from azure.core.exceptions import ResourceExistsError
 
 from adapters.storage_account import StorageAccount
-from adapters.storage_queue import queue_service
+from adapters.storage_queue import queue_service, storage_errors
 from adapters.table_conversations import CONVERSATIONS, PERSONAL_CONVERSATIONS
 from adapters.table_delivery_ledger import DELIVERIES
 from adapters.table_orders import ORDERS
@@ -27,7 +29,5 @@ class AppStorage:
             await self._tables.table(table_name)
         async with queue_service(self._account) as queues:
             for queue_name in self._queue_names:
-                try:
+                with storage_errors(), suppress(ResourceExistsError):
                     await queues.create_queue(queue_name)
-                except ResourceExistsError:
-                    continue

@@ -112,6 +112,9 @@ class CachedCredentials:
             log.error("The agent is given no token: %s", error)
         elif isinstance(error, ChannelError):
             log.warning("The agent's token could not be fetched: %s", error)
+        elif error is not None:
+            # Nobody may be waiting to whom it would be raised. Its text may quote an answer with a token.
+            log.error("The agent's token could not be fetched: %s", type(error).__name__)
 
 
 class NoCredentials:

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from math import isfinite
 from typing import Any
 
 import msal
@@ -159,12 +160,21 @@ def _fetched(answer: dict[str, Any], refusal: str) -> FetchedToken:
     token = answer.get("access_token")
     if not isinstance(token, str) or not token:
         raise TokenRefused(f"{refusal}: {_reason(answer)}")
-    refresh_on = answer.get("refresh_on")
+    refresh_on = _seconds(answer.get("refresh_on"))
     return FetchedToken(
         token=token,
-        seconds=float(answer.get("expires_in") or 0),
-        refresh_after_seconds=max(float(refresh_on) - time.time(), 0.0) or None if refresh_on else None,
+        seconds=_seconds(answer.get("expires_in")),
+        refresh_after_seconds=max(refresh_on - time.time(), 0.0) or None,
     )
+
+
+def _seconds(told: Any) -> float:
+    """A number, or text of one; 0 where it is none, and so a token that is used once."""
+    try:
+        seconds = float(told)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return seconds if isfinite(seconds) else 0.0
 
 
 def _reason(answer: dict[str, Any]) -> str:

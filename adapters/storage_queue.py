@@ -2,15 +2,18 @@
 
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from math import ceil
 from typing import Any, Self
 
 from azure.core.credentials import AccessToken
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.queue.aio import QueueServiceClient
 
 from adapters.storage_account import StorageAccount
+from adapters.storage_http import StorageError
 from adapters.storage_signing import Tokens
 
 # Of the service, not of the SDK: older than the newest, so that sovereign clouds and Azurite know it.
@@ -28,6 +31,16 @@ def queue_service(account: StorageAccount) -> QueueServiceClient:
     return QueueServiceClient(
         account.queue_url, credential=_Credential(account.authorization), api_version=QUEUE_API_VERSION
     )
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """The SDK's errors become StorageError. Nothing of them is kept: they may quote the URL, which may hold
+    a signature."""
+    try:
+        yield
+    except AzureError as error:
+        raise StorageError(getattr(error, "status_code", None), type(error).__name__) from None
 
 
 class _Credential:
@@ -63,11 +76,12 @@ class StorageQueue:
         self._client = self._service.get_queue_client(queue_name)
 
     async def put(self, body: bytes, *, delay: timedelta) -> None:
-        try:
-            await self._send(body, delay)
-        except ResourceNotFoundError:  # taken away while we ran
-            await self._client.create_queue()
-            await self._send(body, delay)
+        with storage_errors():
+            try:
+                await self._send(body, delay)
+            except ResourceNotFoundError:  # taken away while we ran
+                await self._client.create_queue()
+                await self._send(body, delay)
 
     async def _send(self, body: bytes, delay: timedelta) -> None:
         # For as long as it takes: by default the service drops a message after seven days, shown or not.

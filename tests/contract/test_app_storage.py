@@ -1,14 +1,18 @@
 """The queues and tables that the app makes, on Azurite."""
 
+import traceback
 from datetime import timedelta
 from uuid import uuid4
 
 import msgspec
+import pytest
+from azure.core.exceptions import ServiceRequestTimeoutError
 from azure.storage.queue import QueueClient, QueueServiceClient
 
 from adapters.app_storage import AppStorage
 from adapters.storage_account import account_of
-from adapters.storage_queue import StorageQueue
+from adapters.storage_http import StorageError
+from adapters.storage_queue import StorageQueue, storage_errors
 from adapters.tables import Tables
 from local.azurite import Azurite
 
@@ -54,3 +58,17 @@ async def test_a_message_is_kept_for_as_long_as_it_waits_whatever_characters_it_
     assert msgspec.json.decode(shown.content) == msgspec.json.decode(body)
     assert shown.expires_on is not None
     assert shown.expires_on.year == 9999
+
+
+def test_of_the_sdks_errors_nothing_is_kept_but_their_kind() -> None:
+    with pytest.raises(StorageError, match="ServiceRequestTimeoutError") as told, storage_errors():
+        raise ServiceRequestTimeoutError("no answer from https://a.queue.core.windows.net/q?sig=s3cret")
+    assert "s3cret" not in "".join(traceback.format_exception(told.value))
+
+
+async def test_a_queue_that_does_not_take_a_message_is_an_error_of_the_storage(azurite: Azurite) -> None:
+    queue = StorageQueue(account_of(azurite.connection_string), "not_a_name")
+    with pytest.raises(StorageError) as refused:
+        await queue.put(b"{}", delay=timedelta())
+    assert refused.value.status == 400
+    await queue.close()

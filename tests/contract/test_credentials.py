@@ -174,6 +174,20 @@ async def test_a_failure_is_told_to_all_who_wait_and_logged_once(
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
+async def test_an_early_refresh_that_breaks_is_not_lost_and_not_quoted(
+    giver: Giver, caplog: pytest.LogCaptureFixture
+) -> None:
+    await giver.source.token()
+    giver.error = ValueError("what was answered: s3cret")
+    giver.after(2701)
+    assert await giver.source.token() == "token-1"
+    await refreshed(giver)
+    assert [(record.levelname, "ValueError" in record.getMessage()) for record in caplog.records] == [
+        ("ERROR", True)
+    ]
+    assert "s3cret" not in caplog.text
+
+
 async def test_without_credentials_there_is_no_token() -> None:
     source = NoCredentials()
     assert await source.token() is None

@@ -255,6 +255,15 @@ async def test_a_tenant_that_is_not_there_is_a_refusal_and_entras_words_are_not_
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.parametrize("told", ["soon", None, "1e400", {"in": 5}])
+async def test_a_token_whose_lifetime_is_not_told_is_used_once(entra: EntraServer, told: Any) -> None:
+    answer = {"access_token": "brief", "token_type": "Bearer", "expires_in": told, "refresh_on": told}
+    entra.answers.append(web.json_response(answer))
+    source = app(entra)
+    assert await source.token() == "brief"
+    assert await source.token() == "token-2"
+
+
 async def test_an_entra_that_cannot_be_reached_is_to_be_asked_again() -> None:
     async with entra_server() as gone:
         source = app(gone)

@@ -409,8 +409,10 @@ async def odd_table(answer: bytes) -> AsyncIterator[TableClient]:
     async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/odd"
         http = StorageHttp(StorageAccount(table_url=url, authorization=Sas("sv=1&sig=s3cret")))
-        yield TableClient(http, "clienttests")
-        await http.close()
+        try:
+            yield TableClient(http, "clienttests")
+        finally:
+            await http.close()
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'"\xff"', b"[" * 100_000])
