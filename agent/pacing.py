@@ -114,12 +114,14 @@ def reserve(
 
     The others may be later: a block that ends at ``latest`` would cost the storage as much as a whole one,
     and more often, just when there is too much to do.
-    ``owed`` is what was sent without a slot: so much is left free after the slots.
+    ``owed`` is what was sent without a slot: so much is left free after the slots, but no more than what
+    would be taken for a wrong clock.
     """
     start = first_free(row, earliest)
     if start > latest:
         return None
     width = slot_width(row.rate_at(earliest, limit=limit))
     count = min(wanted, max(1, BLOCK_LASTS // width))
-    moved = msgspec.structs.replace(row, next_slot_at=start + width * (count + owed))
+    next_slot_at = min(start + width * (count + owed), earliest + FURTHEST_AHEAD)
+    moved = msgspec.structs.replace(row, next_slot_at=next_slot_at)
     return Block(moved, tuple(start + width * number for number in range(count)), width)
