@@ -129,11 +129,8 @@ async def test_processes_together_keep_the_limit_in_each_second_and_use_nine_ten
 
 
 def is_as_asked(found: dict[str, Any]) -> bool:
-    return (
-        found["most let through in a second"] <= LIMIT + 1
-        and found["most arrived in a second"] <= LIMIT + 1
-        and found["a second"] >= 0.9 * LIMIT
-    )
+    most = max(found["most let through in a second"], found["most arrived in a second"])
+    return bool(most <= LIMIT + 1 and found["a second"] >= 0.9 * LIMIT)
 
 
 async def test_rare_sends_cost_one_operation_each(storage: str, service_url: str) -> None:
