@@ -40,7 +40,7 @@ SLOWS: dict[int, Slows] = {412: "conversation", 429: "tenant"}
 MESSAGE_WRITES_BLOCKED = 209  # Teams' number for it, in the nested form of the error
 
 
-class NotAuthenticated(ChannelError):
+class TokenNotTaken(ChannelError):
     """The channel answered 401: it does not take the token."""
 
 
@@ -60,7 +60,7 @@ def error_of(status: int, headers: Mapping[str, str], answer: bytes, *, may_repe
         )
     kind: type[ChannelError] = ChannelRefused
     if status == 401:
-        kind = NotAuthenticated
+        kind = TokenNotTaken
     elif status == 403 and code == "InvalidBotApiHost":
         kind = WrongHost
     elif status == 404 and code == "ConversationNotFound":

@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from adapters.connector_answers import NotAuthenticated, WrongHost, error_of, json_object, trace_of
+from adapters.connector_answers import TokenNotTaken, WrongHost, error_of, json_object, trace_of
 from adapters.response_body import read_body
 from adapters.service_hosts import ServiceHosts
 from agent.conversation import Place
@@ -148,12 +148,12 @@ class BotConnectorClient:
         token = await self._credentials.token()
         try:
             return await self._request(request, service_url, token)
-        except NotAuthenticated:
+        except TokenNotTaken:
             await self._credentials.forget(token or "")
         token = await self._credentials.token()
         try:
             return await self._request(request, service_url, token)
-        except NotAuthenticated as error:
+        except TokenNotTaken as error:
             log.error("The channel does not take a fresh token of ours: %s %s", error, error.trace)
             raise ChannelRefused(str(error), trace=error.trace) from None
 

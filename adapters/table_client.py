@@ -91,12 +91,6 @@ class TableClient:
         """Write the row, whether there is one or not."""
         return await self._update("PUT", partition_key, row_key, columns, None)
 
-    async def upsert_columns(
-        self, partition_key: str, columns: Mapping[str, Any], *, row_key: str = ROW
-    ) -> str:
-        """Write these columns, whether there is a row or not."""
-        return await self._update("PATCH", partition_key, row_key, columns, None)
-
     async def delete(self, partition_key: str, *, row_key: str = ROW, etag: str = ANY) -> None:
         """Delete the row, if there is one. Raises RowChanged when it is not of this ``etag``."""
         path = row_path(self._table_name, partition_key, row_key)

@@ -1,11 +1,11 @@
 """A token endpoint as Entra has one, as much of it as msal's client credentials ask for."""
 
-import json
 import re
-import urllib.error
-import urllib.request
 from typing import Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+import requests
+from requests.adapters import HTTPAdapter
 
 from testconnector.answers import Answer, json_answer
 
@@ -62,49 +62,23 @@ class TokenEndpoint:
         return json_answer(200, told_token)
 
 
-class RedirectedHttp:
-    """An ``http_client`` for msal that asks the test connector at ``base_url`` wherever msal asks Entra.
-
-    msal takes no authority but an https one.
-    """
-
-    def __init__(self, base_url: str, *, timeout: float = 5.0) -> None:
-        self._base_url = base_url
-        self._timeout = timeout
-
-    def get(self, url: str, params: dict[str, str] | None = None, **_: Any) -> "_Response":
-        return self._ask(url + (f"?{urlencode(params)}" if params else ""), None)
-
-    def post(self, url: str, data: Any = None, **_: Any) -> "_Response":
-        text = data if isinstance(data, str) else urlencode(data or {})
-        return self._ask(url, text.encode())
-
-    def close(self) -> None:
-        return
-
-    def _ask(self, url: str, body: bytes | None) -> "_Response":
-        if not url.startswith(f"{ENTRA}/"):
-            raise ValueError(f"msal asks for something that is not Entra's: {url}")
-        here = self._base_url + url.removeprefix(ENTRA)
-        try:
-            with urllib.request.urlopen(here, body, self._timeout) as answer:
-                return _Response(answer.status, answer.read().decode(), dict(answer.headers))
-        except urllib.error.HTTPError as error:
-            with error:
-                return _Response(error.code, error.read().decode(), dict(error.headers))
+def redirected_session(base_url: str) -> requests.Session:
+    """An ``http_client`` for msal that asks the server at ``base_url`` wherever an https host is meant, such
+    as Entra's: msal takes no authority but an https one."""
+    session = requests.Session()
+    session.mount("https://", _Redirected(base_url))
+    return session
 
 
-class _Response:
-    """What msal reads of an answer."""
+class _Redirected(HTTPAdapter):
+    """Says in the header X-Meant-For whom a request was meant for."""
 
-    def __init__(self, status_code: int, text: str, headers: dict[str, str]) -> None:
-        self.status_code = status_code
-        self.text = text
-        self.headers = headers
+    def __init__(self, base_url: str) -> None:
+        super().__init__()
+        self._netloc = urlsplit(base_url).netloc
 
-    def json(self) -> Any:
-        return json.loads(self.text)
-
-    def raise_for_status(self) -> None:
-        if self.status_code >= 400:
-            raise OSError(f"HTTP {self.status_code}")
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        assert request.url is not None
+        request.headers["X-Meant-For"] = request.url
+        request.url = urlunsplit(("http", self._netloc, *urlsplit(request.url)[2:]))
+        return super().send(request, *args, **{**kwargs, "proxies": {}})

@@ -4,12 +4,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from aiohttp import web
-from requests.adapters import HTTPAdapter
+
+from testconnector.entra import redirected_session
 
 IDENTITY_HEADER = "the-identity-header"
 
@@ -31,9 +30,7 @@ class EntraServer:
 
     def session(self) -> requests.Session:
         """A session that finds every https host of Entra here."""
-        session = requests.Session()
-        session.mount("https://", _Redirected(self.url))
-        return session
+        return redirected_session(self.url)
 
     async def discovery(self, request: web.Request) -> web.Response:
         meant_for = request.headers["X-Meant-For"]
@@ -77,20 +74,6 @@ class EntraServer:
         return web.json_response(
             {"access_token": token, "resource": request.query["resource"], "token_type": "Bearer", **lifetime}
         )
-
-
-class _Redirected(HTTPAdapter):
-    """Sends what is meant for Entra to loopback, without TLS, and says whom it was meant for."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__()
-        self._host = urlsplit(url).netloc
-
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        assert request.url is not None
-        request.headers["X-Meant-For"] = request.url
-        request.url = urlunsplit(("http", self._host, *urlsplit(request.url)[2:]))
-        return super().send(request, *args, **{**kwargs, "proxies": {}})
 
 
 @asynccontextmanager

@@ -102,7 +102,7 @@ async def test_what_is_there_is_told_from_what_is_not(table: TableClient) -> Non
 async def test_a_replaced_row_loses_the_other_columns_and_a_merged_one_keeps_them(table: TableClient) -> None:
     key = a_name()
     await table.upsert(key, {"a": 1, "b": 1})
-    await table.upsert_columns(key, {"a": 2})
+    await table.merge(key, {"a": 2})
     row = await table.get(key, select=["a", "b"])
     assert row is not None
     assert row.columns == {"a": 2, "b": 1}

@@ -9,7 +9,7 @@ import msal
 import pytest
 from aiohttp import web
 
-from testconnector.entra import RedirectedHttp
+from testconnector.entra import redirected_session
 from testconnector.server import ScriptedConnector
 from testconnector.signing import ISSUER, new_key
 from tests.testconnector.conftest import Client
@@ -73,7 +73,7 @@ def app_of(connector: ScriptedConnector) -> msal.ConfidentialClientApplication:
         "app",
         client_credential="s3cret",
         authority=f"https://login.microsoftonline.com/{TENANT}",
-        http_client=RedirectedHttp(connector.base_url),
+        http_client=redirected_session(connector.base_url),
     )
 
 
