@@ -230,6 +230,7 @@ TOKENS: dict[str, Forgery] = {
     "nbf a fraction": lambda f: f.signed(f.payload(nbf=time.time() - 60)),
     "nbf NaN": lambda f: f.signed(f.payload(nbf=float("nan"))),
     "valid for a year": lambda f: f.token(exp=_now() + 365 * 24 * 3600),
+    "valid for a minute more than two days": lambda f: f.token(nbf=_now(), exp=_now() + 48 * 3600 + 60),
     "issued in the future": lambda f: f.token(iat=_now() + 3600),
     "issuer told twice": lambda f: _told_twice(f, "iss", "https://evil.example"),
     "audience told twice": lambda f: _told_twice(f, "aud", ANOTHER_APP),
