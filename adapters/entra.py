@@ -141,7 +141,7 @@ class _Http:
         if status == 429 or status >= 500 or status == 410:  # 410: a managed identity that is being updated
             wait = response.headers.get("Retry-After", "")
             if wait.isdecimal():
-                seconds = min(int(wait), LONGEST_WAIT_SECONDS)
+                seconds = min(int(wait[:9]), LONGEST_WAIT_SECONDS)
                 raise AskedToWait(said, retry_after=timedelta(seconds=seconds))
             raise ChannelBusy(said, retry_after=RETRY_AFTER)
         if not _is_object(response):  # a proxy's page

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import jwt
 import pytest
@@ -264,6 +265,15 @@ async def test_a_token_whose_lifetime_is_not_told_is_used_once(entra: EntraServe
     assert await source.token() == "token-2"
 
 
+async def test_a_redirect_is_not_followed_with_the_secret(entra: EntraServer) -> None:
+    entra.answers.append(
+        web.Response(status=307, headers={"Location": f"https://evil.example/{TENANT}/oauth2/v2.0/token"})
+    )
+    with pytest.raises(ChannelBusy, match="307"):
+        await app(entra).token()
+    assert [urlsplit(asked["url"]).hostname for asked in entra.asked] == ["login.microsoftonline.com"]
+
+
 async def test_an_entra_that_cannot_be_reached_is_to_be_asked_again() -> None:
     async with entra_server() as gone:
         source = app(gone)
@@ -276,6 +286,7 @@ async def test_an_entra_that_cannot_be_reached_is_to_be_asked_again() -> None:
     [
         ({"status": 429, "headers": {"Retry-After": "17"}}, 17),
         ({"status": 503, "headers": {"Retry-After": "99999"}}, 3600),
+        ({"status": 503, "headers": {"Retry-After": "9" * 5000}}, 3600),
     ],
 )
 async def test_an_entra_that_asks_to_wait_is_not_asked_before(

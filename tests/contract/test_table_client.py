@@ -426,6 +426,14 @@ async def test_an_answer_that_is_no_row_is_an_error(body: bytes) -> None:
     assert refused.value.status == 200
 
 
+async def test_a_redirect_is_not_followed(unused_tcp_port: int) -> None:
+    elsewhere = f"Location: http://127.0.0.1:{unused_tcp_port}/\r\n".encode()
+    async with odd_table(b"HTTP/1.1 302 Found\r\n" + elsewhere + b"Content-Length: 0\r\n\r\n") as table:
+        with pytest.raises(StorageError) as refused:
+            await table.get("key")
+    assert refused.value.status == 302
+
+
 async def test_an_answer_without_end_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage_http, "LARGEST_ANSWER", 1000)
     monkeypatch.setattr(storage_http, "RETRIES", 0)

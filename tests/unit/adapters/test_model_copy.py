@@ -42,7 +42,7 @@ def test_what_is_neither_model_nor_json_is_copied_by_deepcopy() -> None:
 
     made = Activity(
         type=ActivityTypes.message,
-        attachments=(Attachment(content=Special()),),
+        attachments=[Attachment(content=Special())],
         channel_data={"tags": {"a", "b"}},
     )
     copy = copied(made)

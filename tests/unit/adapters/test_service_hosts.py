@@ -54,6 +54,7 @@ HOSTILE = [
     "https://smba.trafficmanager.net:8443/teams/",
     "https://user@smba.trafficmanager.net/teams/",
     "https://user:secret@smba.trafficmanager.net/",
+    "https://:secret@smba.trafficmanager.net/",
     "https://smba.trafficmanager.net@evil.example/teams/",
     "https://smba.trafficmanager.net:443@evil.example/",
     "https://smba.trafficmanager.net.evil.example/",
@@ -117,3 +118,12 @@ def test_loopback_is_allowed_in_development_only() -> None:
     assert ServiceHosts(with_loopback=True).checked(url).port == 56150
     with pytest.raises(ChannelRefused):
         ServiceHosts().checked(url)
+
+
+@pytest.mark.parametrize("end", ["?x=1", "#x"])
+def test_a_service_url_behind_which_a_path_would_be_no_path_is_refused(end: str) -> None:
+    url = "https://smba.trafficmanager.net/teams/"
+    hosts = ServiceHosts()
+    assert hosts.base_url(url) == hosts.base_url(url.rstrip("/")) == url
+    with pytest.raises(ChannelRefused):
+        hosts.base_url(url + end)
