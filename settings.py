@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
 import msgspec
@@ -15,6 +15,7 @@ SMALLEST_ACTIVITY, LARGEST_ACTIVITY = 4_000, 100_000  # bytes in UTF-16
 TENANT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 MOST_REQUESTS_PER_SECOND = 50  # into one tenant (Teams documentation, "Handle bot rate limits")
 LONGEST_LIMIT_SECONDS, MOST_SENDS = 24 * 3600, 10_000
+HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -112,9 +113,18 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     try:
         settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"An app setting is not usable: {error}") from error
+        raise SettingsError(f"An app setting is not usable: {_told(error)}") from None
     _check(settings)
     return settings
+
+
+def _told(error: msgspec.ValidationError) -> str:
+    """What is wrong, and what the setting may be; a value is quoted only where it is one of a few words."""
+    name = str(error).partition("$.")[2].strip("`")
+    kind = next((field.type for field in msgspec.structs.fields(Settings) if field.encode_name == name), None)
+    if get_origin(kind) is Literal:
+        return f"{name} must be one of {', '.join(word or 'nothing' for word in get_args(kind))}"
+    return f"{name} must be a number"
 
 
 def _check(settings: Settings) -> None:
@@ -124,6 +134,9 @@ def _check(settings: Settings) -> None:
             "The app setting AzureWebJobsStorage is missing: a storage connection string, or "
             "AzureWebJobsStorage__accountName"
         )
+    for host in settings.service_hosts:
+        if not HOST_NAME.fullmatch(host):
+            raise SettingsError(f"The app setting AllowedServiceHosts must list host names: {host} is none")
     _check_identity(settings)
     _check_who_may_come_in(settings)
     if not SMALLEST_ACTIVITY <= settings.max_activity_bytes <= LARGEST_ACTIVITY:

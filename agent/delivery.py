@@ -180,9 +180,7 @@ async def _claim(
 
 def _held_by_another(record: DeliveryRecord, *, until: datetime) -> DeliveryRecord:
     """What the caller is told; it is not written: the record is another's."""
-    return msgspec.structs.replace(
-        record, state="busy", busy_until=until, reason="another process is sending it"
-    )
+    return msgspec.structs.replace(record, state="busy", busy_until=until, reason="it is being sent just now")
 
 
 def _after(
@@ -202,8 +200,8 @@ def _after(
     match error:
         case ConversationGone():
             return msgspec.structs.replace(record, state="gone")
-        case ChannelRefused():
-            return msgspec.structs.replace(kept, state="failed")
+        case ChannelRefused():  # one before this may have arrived all the same
+            return msgspec.structs.replace(kept, state="ambiguous" if record.ambiguities else "failed")
         case ChannelBusy():
             return _busy(record, error, now=now)
         case DeliveryAmbiguous() | TimeoutError():

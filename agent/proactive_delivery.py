@@ -1,6 +1,7 @@
 """Proactive messages of the queue: accepted, delivered, and put back while the channel is busy."""
 
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 
@@ -16,6 +17,24 @@ async def accept(message: ProactiveMessage, *, ledger: DeliveryLedger, clock: Cl
     """The record of a message that is about to be put on the queue, or that was put there before."""
     first = DeliveryRecord(delivery_id=message.delivery_id, state="accepted", updated_at=clock.now())
     return await ledger.insert(first) or await ledger.read(message.delivery_id) or first
+
+
+def told(record: DeliveryRecord) -> dict[str, Any]:
+    """A record as its sender may see it: without the message."""
+    plain = {
+        "deliveryId": record.delivery_id,
+        "state": record.state,
+        "hasEnded": record.has_ended,
+        "updatedAt": record.updated_at,
+        "attempts": record.attempts,
+        "ambiguities": record.ambiguities,
+        "busyUntil": record.busy_until,
+        "reason": record.reason,
+        "activityId": record.activity_id,
+        "conversationId": record.conversation_id,
+        "trace": record.trace,
+    }
+    return {name: value for name, value in plain.items() if value not in (None, "")}
 
 
 async def deliver_or_put_back(

@@ -46,7 +46,7 @@ async def close_undelivered(body: bytes, *, ledger: DeliveryLedger, clock: Clock
             return record
         closed = msgspec.structs.replace(
             record,
-            state="ambiguous" if record.state in ("sending", "ambiguous") else "failed",
+            state="ambiguous" if record.state == "sending" or record.ambiguities else "failed",
             busy_until=None,
             updated_at=now,
             reason=record.reason or reason,

@@ -1,5 +1,6 @@
 """The whole local stack: Azurite, devhost with the app, and the Playground, started and stopped in order."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from local.playground import program as playground_program
 from local.ports import Ports
 from local.processes import ChildProcess, StackError, never, stop_all
 from local.settings_file import require_host_json
+
+PROACTIVE_SERVICE_URL = "ProactiveServiceUrl"
 
 
 @dataclass(kw_only=True)
@@ -80,7 +83,7 @@ class Stack:
             settings={
                 **self.settings,
                 "AzureWebJobsStorage": self.connection_string,
-                "ProactiveServiceUrl": connector_url(self.ports),
+                PROACTIVE_SERVICE_URL: os.environ.get(PROACTIVE_SERVICE_URL) or connector_url(self.ports),
             },
         )
         wait_for_functions_host(self.functions_host, self.ports, is_cancelled=is_cancelled)

@@ -68,6 +68,7 @@ async def answer_turn(
             clock=ports.clock,
         )
     except tuple(REFUSALS) as error:
+        log.info("A turn was refused: %s: %s", type(error).__name__, error)
         return problem(REFUSALS[type(error)], str(error))
     except TimeoutError:
         log.warning("Turn %s took too long and was given up; its next delivery goes on", incoming.turn_key)

@@ -1,4 +1,4 @@
-"""Messages that nobody asked for just now: the queue, its poison queue, and POST /api/notifications."""
+"""Messages that nobody asked for just now: the queue, its poison queue, and /api/notifications."""
 
 import json
 import logging
@@ -6,8 +6,9 @@ from http import HTTPStatus
 
 import azure.durable_functions as df
 import azure.functions as func
+import msgspec
 
-from agent.proactive_delivery import accept, deliver_or_put_back
+from agent.proactive_delivery import accept, deliver_or_put_back, told
 from agent.proactive_message import UnusableMessage, parse_proactive_message
 from agent.undelivered import close_undelivered, note_unusable
 from composition import services
@@ -66,3 +67,12 @@ async def accept_notification(req: func.HttpRequest, outbox: func.Out[str]) -> f
         outbox.set(body.decode())
     accepted = json.dumps({"deliveryId": message.delivery_id, "state": record.state})
     return func.HttpResponse(accepted, status_code=202, mimetype="application/json")
+
+
+@blueprint.route("notifications/{deliveryId}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+async def tell_delivery(req: func.HttpRequest) -> func.HttpResponse:
+    """What became of a delivery: 200 with its record, but not its message; 404 for an unknown id."""
+    record = await services().ledger.read(req.route_params["deliveryId"])
+    if record is None:
+        return problem(HTTPStatus.NOT_FOUND, "no delivery of this id is known, or it is forgotten")
+    return func.HttpResponse(msgspec.json.encode(told(record)), mimetype="application/json")

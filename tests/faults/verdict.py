@@ -29,8 +29,8 @@ def _broken(record: DeliveryRecord | None, arrived: int, when_ambiguous: WhenAmb
         return f"{told}: it has not ended"
     if when_ambiguous == "hold" and arrived > 1:
         return f"{told}: it was to be held"
-    if record.state == "sent" and arrived == 0:
-        return f"{told}: it was lost"
+    if (record.state == "sent" and not arrived) or (record.state == "failed" and arrived):
+        return f"{told}: the ledger is wrong"
     known = 1 if record.state == "sent" else 0
     if arrived > known + record.ambiguities:
         return f"{told}: more often than the ledger knows of"

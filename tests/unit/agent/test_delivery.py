@@ -300,6 +300,15 @@ async def test_what_may_have_arrived_is_sent_again_after_a_wait_where_that_is_as
     assert (record.state, record.ambiguities, record.attempts, record.reason) == ("sent", 1, 2, "")
 
 
+async def test_what_is_refused_after_it_may_have_arrived_is_ambiguous() -> None:
+    services = await services_that_heard()
+    services.connector.errors.extend([DeliveryAmbiguous("no answer"), ChannelRefused("400")])
+    await send(services, message())
+    services.clock.step(timedelta(minutes=1))
+    record = await send(services, message())
+    assert (record.state, record.has_ended, record.reason) == ("ambiguous", True, "ChannelRefused: 400")
+
+
 async def test_what_never_gets_an_answer_is_given_up_as_ambiguous() -> None:
     services = await services_that_heard()
     for _ in range(MOST_RESENDS + 1):

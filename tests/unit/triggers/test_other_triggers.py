@@ -11,7 +11,7 @@ import pytest
 from adapters.in_memory import InMemoryServices
 from agent.conversation import Conversation
 from agent.delivery_record import DeliveryRecord
-from agent.ports import ChannelBusy, DeliveryAmbiguous
+from agent.ports import ChannelBusy, ChannelRefused, DeliveryAmbiguous
 from agent.proactive_message import LONGEST_WAITING, UnusableMessage
 from agent.undelivered import unusable_id
 from tests.unit.triggers.recording_client import RecordingDurableClient
@@ -21,6 +21,7 @@ from triggers import daily_digest, housekeeping, messages, proactive_messages
 GOOD = {"deliveryId": "d-1", "to": {"kind": "user", "tenantId": TENANT, "aadObjectId": USER}, "text": "hi"}
 DELIVER = proactive_messages.deliver_proactive_message.build().get_user_function()
 CLOSE = proactive_messages.close_undelivered_message.build().get_user_function()
+TELL = proactive_messages.tell_delivery.build().get_user_function()
 ACCEPT = proactive_messages.accept_notification.build().get_user_function()
 DIGEST = daily_digest.send_daily_digest.build().get_user_function()
 KEEP_HOUSE = housekeeping.keep_house.build().get_user_function().client_function
@@ -143,6 +144,29 @@ async def test_a_notification_is_put_on_the_queue_as_it_came(services: InMemoryS
     assert outbox.sent.encode() == body
 
 
+async def test_what_became_of_a_delivery_is_told_without_its_message(services: InMemoryServices) -> None:
+    services.connector.errors.append(ChannelRefused("the channel answered 400 BadSyntax", trace="MS-CV=1"))
+    await DELIVER(queued=func.QueueMessage(body=json.dumps(GOOD).encode()))
+    response = await TELL(req=asking_for("d-1"))
+    assert (response.status_code, response.mimetype) == (200, "application/json")
+    assert json.loads(response.get_body()) == {
+        "deliveryId": "d-1",
+        "state": "failed",
+        "hasEnded": True,
+        "updatedAt": "2026-01-01T12:00:00Z",
+        "attempts": 1,
+        "ambiguities": 0,
+        "reason": "ChannelRefused: the channel answered 400 BadSyntax",
+        "trace": "MS-CV=1",
+    }
+    assert (await TELL(req=asking_for("d-2"))).status_code == 404
+
+
+def asking_for(delivery_id: str) -> func.HttpRequest:
+    url = f"/api/notifications/{delivery_id}"
+    return func.HttpRequest("GET", url, route_params={"deliveryId": delivery_id}, body=b"")
+
+
 async def test_a_notification_whose_delivery_has_ended_is_not_put_on_the_queue_again(
     services: InMemoryServices,
 ) -> None:
@@ -205,4 +229,8 @@ def test_only_the_channels_endpoint_is_open_and_it_checks_tokens_itself() -> Non
                     binding = json.loads(raw)
                     if binding["type"] == "httpTrigger":
                         levels[binding["route"]] = binding["authLevel"]
-    assert levels == {"messages": "ANONYMOUS", "notifications": "FUNCTION"}
+    assert levels == {
+        "messages": "ANONYMOUS",
+        "notifications": "FUNCTION",
+        "notifications/{deliveryId}": "FUNCTION",
+    }
