@@ -79,6 +79,7 @@ async def test_old_keys_are_used_for_five_days_while_no_new_ones_are_to_be_had(
     clock.now = 4 * DAY
     assert await keys.find("key-1") is old
     clock.now = 5 * DAY + 1
+    server.keys_answer = web.Response(status=500)  # a Response answers once; the next would be silence
     with pytest.raises(KeysUnavailable):
         await keys.find("key-1")
     server.keys_answer = None
