@@ -18,6 +18,7 @@ REFRESH_AFTER = 0.75  # of a token's lifetime
 EARLY_RETRY_SECONDS = 60.0
 # A token must still be good when the channel reads it.
 EXPIRY_MARGIN_SECONDS = 30.0
+FETCH_LASTS_SECONDS = 60.0  # after that another fetch is begun: requests bounds its pauses, not the whole
 RETRY_AFTER = timedelta(seconds=5)
 
 
@@ -51,6 +52,7 @@ class CachedCredentials:
         self._now = now
         self._held: _Held | None = None
         self._fetching: asyncio.Task[_Held] | None = None
+        self._begun_at = 0.0
         self._not_before = 0.0
         self._early_not_before = 0.0
 
@@ -72,6 +74,8 @@ class CachedCredentials:
             self._held = None
 
     async def _fetched(self) -> str:
+        if self._fetching and self._now() > self._begun_at + FETCH_LASTS_SECONDS:
+            self._fetching = None  # a giver that drips its answer: its thread is left alone
         if self._fetching is None:
             wait = self._not_before - self._now()
             if wait > 0:
@@ -81,7 +85,12 @@ class CachedCredentials:
         done, _ = await asyncio.wait({self._fetching}, timeout=PATIENCE_SECONDS)
         if not done:
             raise ChannelBusy("no token yet: no answer in time", retry_after=RETRY_AFTER)
-        return done.pop().result().token
+        try:
+            return done.pop().result().token
+        except ChannelError:
+            raise
+        except Exception as error:  # noqa: BLE001 - msal raises what it likes, and may quote an answer
+            raise TokenRefused(f"the token could not be fetched: {type(error).__name__}") from None
 
     def _refresh_early(self, now: float) -> None:
         if self._fetching is None and now >= max(self._not_before, self._early_not_before):
@@ -89,6 +98,7 @@ class CachedCredentials:
             self._begin()
 
     def _begin(self) -> None:
+        self._begun_at = self._now()
         self._fetching = asyncio.create_task(self._fetch_in_thread(), name="fetch a token")
         self._fetching.add_done_callback(self._end)
 
@@ -104,7 +114,8 @@ class CachedCredentials:
         return self._held
 
     def _end(self, ended: "asyncio.Task[_Held]") -> None:
-        self._fetching = None
+        if self._fetching is ended:
+            self._fetching = None
         error = None if ended.cancelled() else ended.exception()
         if isinstance(error, AskedToWait):
             self._not_before = self._now() + error.retry_after.total_seconds()

@@ -18,6 +18,15 @@ from adapters.storage_signing import Tokens
 
 # Of the service, not of the SDK: older than the newest, so that sovereign clouds and Azurite know it.
 QUEUE_API_VERSION = "2025-05-05"
+# Two more tries within seconds; by itself the SDK waits for a quarter of a minute before its first.
+RETRIES: dict[str, Any] = {
+    "retry_total": 2,
+    "initial_backoff": 1,
+    "increment_base": 2,
+    "random_jitter_range": 1,
+    "connection_timeout": 2,
+    "read_timeout": 5,
+}
 NOT_IN_XML = re.compile("[\ufffe\uffff]")  # of what JSON text may hold unescaped
 
 
@@ -25,11 +34,14 @@ def queue_service(account: StorageAccount) -> QueueServiceClient:
     """The account's queues."""
     if account.connection_string:
         return QueueServiceClient.from_connection_string(
-            account.connection_string, api_version=QUEUE_API_VERSION
+            account.connection_string, api_version=QUEUE_API_VERSION, **RETRIES
         )
     assert isinstance(account.authorization, Tokens)
     return QueueServiceClient(
-        account.queue_url, credential=_Credential(account.authorization), api_version=QUEUE_API_VERSION
+        account.queue_url,
+        credential=_Credential(account.authorization),
+        api_version=QUEUE_API_VERSION,
+        **RETRIES,
     )
 
 

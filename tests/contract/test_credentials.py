@@ -154,6 +154,33 @@ async def test_a_giver_that_is_too_slow_is_not_waited_for_and_its_token_is_kept(
     assert giver.asked == 1
 
 
+async def test_a_fetch_that_never_ends_is_given_up_for_another(
+    giver: Giver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials, "PATIENCE_SECONDS", 0.01)
+    giver.may_answer.clear()
+    for seconds in (0.0, credentials.FETCH_LASTS_SECONDS):
+        giver.after(seconds)
+        with pytest.raises(ChannelBusy):
+            await giver.source.token()
+        assert giver.asked == 1
+    giver.after(credentials.FETCH_LASTS_SECONDS + 1)
+    giver.was_asked.clear()
+    with pytest.raises(ChannelBusy):
+        await giver.source.token()
+    assert giver.was_asked.wait(60)
+    giver.may_answer.set()
+    await refreshed(giver)
+    assert await giver.source.token() in ("token-1", "token-2")
+
+
+async def test_what_nobody_foresaw_is_a_refusal_that_quotes_nothing(giver: Giver) -> None:
+    giver.error = KeyError("a secret")
+    with pytest.raises(TokenRefused, match="KeyError") as refused:
+        await giver.source.token()
+    assert "secret" not in str(refused.value)
+
+
 async def test_one_who_gives_up_takes_the_token_from_nobody(giver: Giver) -> None:
     giver.may_answer.clear()
     first, second = (asyncio.create_task(giver.source.token()) for _ in range(2))
