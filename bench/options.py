@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.programs import Program
+from bench.programs import BenchError, Program
 
 QUICK_SECONDS = 0.8
 
@@ -25,8 +25,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         return QUICK_SECONDS if self.is_quick else usual
 
     def chosen(self, programs: Sequence[Program]) -> list[Program]:
-        return [
+        """Those to measure. Raises BenchError when there are none."""
+        chosen = [
             program
             for program in programs
             if not self.only or any(part.lower() in program.name.lower() for part in self.only)
         ]
+        if not chosen:
+            names = ", ".join(program.name for program in programs)
+            raise BenchError(f"--only names none of {names}")
+        return chosen
