@@ -1,6 +1,7 @@
 """The TurnClaims port on Azure Tables: a row a turn, inserted if absent."""
 
 import json
+import logging
 import zlib
 from datetime import datetime
 from typing import Any
@@ -12,13 +13,17 @@ from adapters.table_values import literal
 from adapters.tables import Tables, delete_rows
 from agent.turn_claim import TurnClaim, TurnResponse
 
+log = logging.getLogger(__name__)
+
 TURN_CLAIMS = "turnclaims"
+LARGEST_COLUMN = 64 * 1024  # bytes (Azure Table Storage documentation, "Property types")
 
 
 class TableTurnClaims:
     """``turnclaims``: partition = turn key; the columns are the fields of TurnClaim.
 
-    A response to give again is kept as zipped JSON: a column holds 64 KiB.
+    A response to give again is kept as zipped JSON; one that a column cannot hold is not, and then a
+    redelivery is answered without it.
     """
 
     def __init__(self, tables: Tables) -> None:
@@ -62,7 +67,11 @@ class TableTurnClaims:
             columns["ambiguities"] = claim.ambiguities
         if claim.response is not None:
             kept = {"status": claim.response.status, "body": claim.response.body}
-            columns["response"] = zlib.compress(json.dumps(kept).encode())
+            zipped = zlib.compress(json.dumps(kept).encode())
+            if len(zipped) <= LARGEST_COLUMN:
+                columns["response"] = zipped
+            else:
+                log.warning("The response to turn %s is too large to be given again", claim.turn_key)
         return await self._merge(claim, columns)
 
     async def _merge(self, claim: TurnClaim, columns: dict[str, Any]) -> TurnClaim | None:

@@ -1,6 +1,7 @@
 """One suite for each store, run in memory and on Azure Tables (Azurite)."""
 
 import asyncio
+import random
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -233,6 +234,14 @@ class TestTurnClaims:
         claim = await claims.read(turn)
         assert claim is not None
         assert claim.response == response
+
+    async def test_a_turn_is_acknowledged_whatever_the_size_of_its_response(self, claims: TurnClaims) -> None:
+        turn, noise = a_name(), random.Random(1).randbytes(200_000).hex()  # noqa: S311 - not to be zipped
+        await claims.insert(turn, at=NOON)
+        await acknowledge(claims, turn, TurnResponse(200, {"activities": [noise]}))
+        claim = await claims.read(turn)
+        assert claim is not None
+        assert claim.state == "acknowledged"
 
     @pytest.mark.parametrize(
         "response", [None, TurnResponse(200, {"value": ["ä", 1, None]}), TurnResponse(501)]
