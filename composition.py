@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from agent.callbacks import Callbacks
 from agent.ports import (
     BotRunner,
     Clock,
@@ -19,6 +20,7 @@ from agent.ports import (
     ConversationStore,
     DeliveryLedger,
     DeliveryOptions,
+    JobReports,
     OrderService,
     ProactiveQueue,
     Services,
@@ -145,6 +147,19 @@ class AzureServices:
         from adapters.table_delivery_ledger import TableDeliveryLedger
 
         return TableDeliveryLedger(self._tables)
+
+    @cached_property
+    def job_reports(self) -> JobReports:
+        from adapters.table_job_reports import TableJobReports
+
+        return TableJobReports(self._tables)
+
+    @cached_property
+    def callbacks(self) -> Callbacks:
+        settings = self._settings
+        return Callbacks(
+            secrets=settings.callback_secrets, public_url=settings.public_url, now=self.clock.now
+        )
 
     @cached_property
     def proactive_queue(self) -> ProactiveQueue:

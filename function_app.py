@@ -5,12 +5,13 @@ import azure.functions as func
 
 from activities import run_job, send_follow_up
 from orchestrators import follow_up
-from triggers import daily_digest, housekeeping, messages, proactive_messages
+from triggers import daily_digest, housekeeping, job_events, messages, proactive_messages
 
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 app.register_functions(messages.blueprint)
 app.register_functions(proactive_messages.blueprint)
+app.register_functions(job_events.blueprint)
 app.register_functions(daily_digest.blueprint)
 app.register_functions(housekeeping.blueprint)
 

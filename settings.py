@@ -14,6 +14,9 @@ LONGEST_ORDER_SECONDS = 30 * 24 * 3600
 SMALLEST_ACTIVITY, LARGEST_ACTIVITY = 4_000, 100_000  # bytes in UTF-16
 TENANT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 MOST_REQUESTS_PER_SECOND = 50  # into one tenant (Teams documentation, "Handle bot rate limits")
+SHORTEST_SECRET, MOST_SECRETS = 32, 2  # two, while the one takes over from the other
+# Of local.settings.json.example, so that callbacks work on a developer's machine; everybody knows it.
+SECRET_OF_THE_EXAMPLE = "for-development-only-and-no-secret"  # noqa: S105
 LONGEST_LIMIT_SECONDS, MOST_SENDS = 24 * 3600, 10_000
 HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -65,6 +68,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     digest_schedule: str = msgspec.field(name="DigestSchedule", default="0 0 8 * * *")
     retention_days: int = msgspec.field(name="RetentionDays", default=7)
 
+    public_url: str = msgspec.field(name="PublicUrl", default="")
+    callback_secret: str = msgspec.field(name="CallbackSecret", default="")
+
     order_wait_seconds: float = msgspec.field(name="OrderWaitSeconds", default=10.0)
     order_delivery_seconds: float = msgspec.field(name="OrderDeliverySeconds", default=20.0)
 
@@ -95,6 +101,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(_send_limit(limit) for limit in self.conversation_send_limits.split(","))
 
     @property
+    def callback_secrets(self) -> tuple[str, ...]:
+        """The secrets of CallbackSecret, the one that signs first."""
+        return tuple(filter(None, (secret.strip() for secret in self.callback_secret.split(","))))
+
+    @property
     def retention(self) -> timedelta:
         return timedelta(days=self.retention_days)
 
@@ -110,6 +121,9 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     Raises SettingsError, with the setting's name in the message.
     """
     given = {name: environment[name] for name in setting_names() if environment.get(name)}
+    host_name = environment.get("WEBSITE_HOSTNAME")  # of the function app, told by Azure
+    if host_name and "PublicUrl" not in given:
+        given["PublicUrl"] = f"https://{host_name}"
     try:
         settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -139,6 +153,7 @@ def _check(settings: Settings) -> None:
             raise SettingsError(f"The app setting AllowedServiceHosts must list host names: {host} is none")
     _check_identity(settings)
     _check_who_may_come_in(settings)
+    _check_callbacks(settings)
     if not SMALLEST_ACTIVITY <= settings.max_activity_bytes <= LARGEST_ACTIVITY:
         raise SettingsError(
             f"The app setting MaxActivityBytes must be from {SMALLEST_ACTIVITY} to {LARGEST_ACTIVITY}"
@@ -159,6 +174,7 @@ def _check(settings: Settings) -> None:
     for name, url in (
         ("BotOpenIdMetadata", settings.open_id_metadata_url),
         ("ProactiveServiceUrl", settings.proactive_service_url),
+        ("PublicUrl", settings.public_url),
     ):
         if url and not is_safe_url(url, settings.is_development):
             raise SettingsError(
@@ -179,6 +195,22 @@ def _check_who_may_come_in(settings: Settings) -> None:
         raise SettingsError("The app setting AllowedTenants names no tenant; leave it empty to let all in")
     if not all(TENANT_ID.fullmatch(tenant) for tenant in settings.tenants):
         raise SettingsError("The app setting AllowedTenants must be tenant ids (GUIDs), with commas")
+
+
+def _check_callbacks(settings: Settings) -> None:
+    secrets = settings.callback_secrets
+    if settings.callback_secret and not 1 <= len(secrets) <= MOST_SECRETS:
+        raise SettingsError("The app setting CallbackSecret must be one, or two with a comma between them")
+    if any(len(secret) < SHORTEST_SECRET for secret in secrets):
+        raise SettingsError(
+            f"The app setting CallbackSecret must have {SHORTEST_SECRET} characters or more (each, of two)"
+        )
+    if SECRET_OF_THE_EXAMPLE in secrets and not settings.is_development:
+        raise SettingsError(
+            "The app setting CallbackSecret is that of local.settings.json.example, which everybody knows"
+        )
+    if re.search(r"[?#\s]", settings.public_url):
+        raise SettingsError("The app setting PublicUrl must be a URL without query and fragment")
 
 
 def _check_identity(settings: Settings) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 
 from adapters.bot_adapter import ConnectorBotAdapter
+from agent.callbacks import Callbacks, ReportName
 from agent.conversation import PERSONAL, Conversation, Place, Route
 from agent.delivery_record import FORGOTTEN, DeliveryRecord
+from agent.job_report import JobReport
 from agent.order import Order
 from agent.pacing import TenantRate
 from agent.ports import Caller, Clock, Created, DeliveryOptions, Sent
@@ -240,6 +242,25 @@ class InMemoryDeliveryLedger:
         return written
 
 
+class InMemoryJobReports:
+    def __init__(self) -> None:
+        self._reports: dict[tuple[str, ReportName], JobReport] = {}
+
+    async def put(self, report: JobReport) -> None:
+        known = self._reports.get((report.job_id, report.name))
+        if known is None or known.content != report.content:
+            self._reports[report.job_id, report.name] = report
+
+    async def of(self, job_id: str) -> dict[ReportName, JobReport]:
+        return {report.name: report for report in self._reports.values() if report.job_id == job_id}
+
+    async def forget_before(self, cutoff: datetime) -> int:
+        old = [key for key, report in self._reports.items() if report.reported_at < cutoff]
+        for key in old:
+            del self._reports[key]
+        return len(old)
+
+
 class InMemoryTenantRates:
     """May be shared by several PacedConnectors, as if each were in a process of its own."""
 
@@ -346,6 +367,12 @@ class InMemoryServices:
         self.conversations = InMemoryConversationStore()
         self.turn_claims = InMemoryTurnClaims()
         self.ledger = InMemoryDeliveryLedger()
+        self.job_reports = InMemoryJobReports()
+        self.callbacks = Callbacks(
+            secrets=("in memory, of thirty-two letters",),
+            public_url="https://afterword.example",
+            now=self.clock.now,
+        )
         self.proactive_queue = InMemoryQueue()
         self.orders = InMemoryOrderService(clock=self.clock)
         self.storage = NothingToMake()

@@ -5,7 +5,7 @@ import asyncio
 from adapters.storage_account import StorageAccount
 from adapters.storage_http import StorageHttp
 from adapters.table_client import TableClient
-from adapters.table_values import PARTITION_KEY
+from adapters.table_values import PARTITION_KEY, ROW_KEY
 
 DELETED_AT_ONCE = 50
 
@@ -30,11 +30,12 @@ class Tables:
 
 
 async def delete_rows(table: TableClient, which: str) -> int:
-    """Delete the rows of a table with one row a partition that match the filter; how many there were."""
+    """Delete the rows that match the filter; how many there were."""
     deleted = 0
-    async for page in table.pages(which, select=[PARTITION_KEY]):
-        keys = [row.columns[PARTITION_KEY] for row in page]
+    async for page in table.pages(which, select=[PARTITION_KEY, ROW_KEY]):
+        keys = [(row.columns[PARTITION_KEY], row.columns[ROW_KEY]) for row in page]
         for start in range(0, len(keys), DELETED_AT_ONCE):
-            await asyncio.gather(*(table.delete(key) for key in keys[start : start + DELETED_AT_ONCE]))
+            at_once = keys[start : start + DELETED_AT_ONCE]
+            await asyncio.gather(*(table.delete(partition, row_key=row) for partition, row in at_once))
         deleted += len(keys)
     return deleted

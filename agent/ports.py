@@ -5,8 +5,10 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from agent.callbacks import Callbacks, ReportName
 from agent.conversation import Conversation, Place, Route
 from agent.delivery_record import DeliveryRecord, WhenAmbiguous
+from agent.job_report import JobReport
 from agent.order import Order
 from agent.pacing import TenantRate
 from agent.turn_claim import TurnClaim, TurnResponse
@@ -256,6 +258,19 @@ class DeliveryLedger(Protocol):
         """Drop the records that ended well before ``cutoff``, not the failed; how many there were."""
 
 
+class JobReports(Protocol):
+    """What the systems that do the work reported of each job: the newest report of each name."""
+
+    async def put(self, report: JobReport) -> None:
+        """Keep the report, in place of the one of its name; the same content again changes nothing."""
+
+    async def of(self, job_id: str) -> dict[ReportName, JobReport]:
+        """All that was reported of the job, by name."""
+
+    async def forget_before(self, cutoff: datetime) -> int:
+        """Drop the reports made before ``cutoff``; how many there were."""
+
+
 class ProactiveQueue(Protocol):
     """The queue of proactive messages, for those that must wait."""
 
@@ -327,6 +342,10 @@ class Services(Protocol):
     def turn_claims(self) -> TurnClaims: ...
     @property
     def ledger(self) -> DeliveryLedger: ...
+    @property
+    def job_reports(self) -> JobReports: ...
+    @property
+    def callbacks(self) -> Callbacks: ...
     @property
     def proactive_queue(self) -> ProactiveQueue: ...
     @property

@@ -1,4 +1,4 @@
-"""`python -m local run|demo|send`: the commands of the local stack."""
+"""`python -m local run|demo|send|callback`: the commands of the local stack."""
 
 import argparse
 import asyncio
@@ -6,6 +6,7 @@ import logging
 import sys
 from pathlib import Path
 
+from agent.callbacks import REPORT_NAMES
 from local.functions_host import ROOT
 from local.ports import Ports, answers
 from local.processes import StackError
@@ -18,6 +19,8 @@ def main(arguments: list[str]) -> int:
             return _run(chosen)
         if chosen.command == "demo":
             return _demo()
+        if chosen.command == "callback":
+            return _callback(chosen)
         return _send(chosen)
     except StackError as error:
         print(f"{error}", file=sys.stderr)
@@ -32,6 +35,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("demo", help="play the main job on a stack of its own and print the transcript")
     send = commands.add_parser("send", help="put a proactive message on the queue")
     send.add_argument("text")
+    callback = commands.add_parser("callback", help="sign a URL by which a job is reported on, for an hour")
+    callback.add_argument("job_id")
+    callback.add_argument("name", choices=REPORT_NAMES)
     return parser
 
 
@@ -54,6 +60,15 @@ def _demo() -> int:
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("\nStopped before the end.", file=sys.stderr)
         return 1
+
+
+def _callback(chosen: argparse.Namespace) -> int:
+    from local.callback import callback_url  # noqa: PLC0415
+    from local.settings_file import SETTINGS_FILE, values_of  # noqa: PLC0415
+
+    ports, settings = Ports.from_environment(), values_of(SETTINGS_FILE)
+    print(callback_url(chosen.job_id, chosen.name, ports=ports, settings=settings))
+    return 0
 
 
 def _send(chosen: argparse.Namespace) -> int:

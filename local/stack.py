@@ -7,7 +7,7 @@ from pathlib import Path
 
 from local.azurite import connection_string, locked, start_azurite, wait_for_azurite
 from local.azurite import program as azurite_program
-from local.functions_host import ROOT, start_functions_host, wait_for_functions_host
+from local.functions_host import ROOT, functions_url, start_functions_host, wait_for_functions_host
 from local.node import node_binary
 from local.playground import connector_url, start_playground, wait_for_playground
 from local.playground import program as playground_program
@@ -16,6 +16,7 @@ from local.processes import ChildProcess, StackError, never, stop_all
 from local.settings_file import require_host_json
 
 PROACTIVE_SERVICE_URL = "ProactiveServiceUrl"
+PUBLIC_URL = "PublicUrl"
 
 
 @dataclass(kw_only=True)
@@ -84,6 +85,7 @@ class Stack:
                 **self.settings,
                 "AzureWebJobsStorage": self.connection_string,
                 PROACTIVE_SERVICE_URL: os.environ.get(PROACTIVE_SERVICE_URL) or connector_url(self.ports),
+                PUBLIC_URL: os.environ.get(PUBLIC_URL) or functions_url(self.ports),
             },
         )
         wait_for_functions_host(self.functions_host, self.ports, is_cancelled=is_cancelled)

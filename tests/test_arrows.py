@@ -19,7 +19,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "triggers": {"agent", "composition", "orchestrators"},
     "function_app": {"activities", "orchestrators", "triggers"},
     "devhost": set(),  # it loads a function app by its path; nothing imports devhost
-    "local": set(),  # it starts the app's processes and talks to them from outside
+    # It starts the app's processes and talks to them from outside; callback URLs it signs as the app does.
+    "local": {"agent"},
     "testconnector": set(),  # it stands in for the channel: the app is pointed at it by its settings
 }
 MAY_IMPORT["bench"] = set(MAY_IMPORT)  # it measures everything; nothing imports it

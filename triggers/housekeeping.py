@@ -7,6 +7,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from agent.card_lint import all_findings
+from agent.jobs.catalog import JOBS
 from composition import services
 
 blueprint = df.Blueprint()
@@ -33,9 +34,12 @@ async def keep_house(timer: func.TimerRequest, durable_client: df.DurableOrchest
     purged = await durable_client.purge_instance_history_by(THE_BEGINNING, cutoff, ENDED)
     claims = await ports.turn_claims.forget_before(cutoff)
     deliveries = await ports.ledger.forget_before(cutoff)
+    # A job may need what was reported of it for as long as it runs.
+    reports = await ports.job_reports.forget_before(cutoff - max(job.deadline for job in JOBS))
     log.info(
-        "Dropped %s orchestrations, %s turn claims, %s deliveries",
+        "Dropped %s orchestrations, %s turn claims, %s deliveries, %s reports on jobs",
         purged.instances_deleted,
         claims,
         deliveries,
+        reports,
     )

@@ -8,6 +8,7 @@ import pytest
 from adapters.in_memory import (
     InMemoryConversationStore,
     InMemoryDeliveryLedger,
+    InMemoryJobReports,
     InMemoryOrderService,
     InMemoryTenantRates,
     InMemoryTurnClaims,
@@ -16,11 +17,12 @@ from adapters.in_memory import (
 from adapters.storage_account import account_of
 from adapters.table_conversations import TableConversationStore
 from adapters.table_delivery_ledger import TableDeliveryLedger
+from adapters.table_job_reports import TableJobReports
 from adapters.table_orders import TableOrderService
 from adapters.table_tenant_rates import TableTenantRates
 from adapters.table_turn_claims import TableTurnClaims
 from adapters.tables import Tables
-from agent.ports import ConversationStore, DeliveryLedger, OrderService, TenantRates, TurnClaims
+from agent.ports import ConversationStore, DeliveryLedger, JobReports, OrderService, TenantRates, TurnClaims
 from local.azurite import Azurite
 
 
@@ -61,6 +63,13 @@ def ledger(where: str, request: pytest.FixtureRequest) -> DeliveryLedger:
     if where == "in_memory":
         return InMemoryDeliveryLedger()
     return TableDeliveryLedger(request.getfixturevalue("tables"))
+
+
+@pytest.fixture
+def job_reports(where: str, request: pytest.FixtureRequest) -> JobReports:
+    if where == "in_memory":
+        return InMemoryJobReports()
+    return TableJobReports(request.getfixturevalue("tables"))
 
 
 @pytest.fixture

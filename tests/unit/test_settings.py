@@ -5,11 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from settings import Settings, SettingsError, is_loopback, read_settings, setting_names
+from settings import (
+    SECRET_OF_THE_EXAMPLE,
+    Settings,
+    SettingsError,
+    is_loopback,
+    read_settings,
+    setting_names,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 STORAGE = {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}
 TENANT = "11111111-1111-4111-8111-111111111111"
+LONG_SECRET = "a secret of thirty-two characters"
+LOCALLY = "http://127.0.0.1:7071"
 # What the host itself reads.
 OF_THE_HOST = {"FUNCTIONS_WORKER_RUNTIME"}
 
@@ -122,12 +131,45 @@ def test_in_china_the_settings_tell_where_the_channel_is() -> None:
         ({"ConversationSendLimits": "7/nan"}, "ConversationSendLimits"),
         ({"ConversationSendLimits": "7/-1"}, "ConversationSendLimits"),
         ({"ConversationSendLimits": "7.5/1"}, "ConversationSendLimits"),
+        ({"CallbackSecret": "secret"}, "CallbackSecret.*32"),
+        ({"CallbackSecret": f"{LONG_SECRET},secret"}, "CallbackSecret.*32"),
+        ({"CallbackSecret": f"{LONG_SECRET},{LONG_SECRET},{LONG_SECRET}"}, "CallbackSecret"),
+        ({"CallbackSecret": " , "}, "CallbackSecret"),
+        ({"CallbackSecret": SECRET_OF_THE_EXAMPLE}, "CallbackSecret.*example"),
+        ({"CallbackSecret": f"{LONG_SECRET},{SECRET_OF_THE_EXAMPLE}"}, "CallbackSecret.*example"),
+        ({"PublicUrl": "http://app.example"}, "PublicUrl"),
+        ({"PublicUrl": "http://127.0.0.1:7071"}, "PublicUrl"),
+        ({"PublicUrl": "app.example"}, "PublicUrl"),
+        ({"PublicUrl": "https://app.example/?a=b"}, "PublicUrl"),
+        ({"PublicUrl": "https://app.example/#a"}, "PublicUrl"),
     ],
 )
 def test_an_unusable_setting_is_named_and_no_secret_is_told(given: dict[str, str], named: str) -> None:
     with pytest.raises(SettingsError, match=named) as caught:
         read_settings({**STORAGE, **given})
     assert "secret" not in str(caught.value)
+
+
+def test_of_two_secrets_of_callbacks_the_first_signs() -> None:
+    older = LONG_SECRET[::-1]
+    given = {**STORAGE, "CallbackSecret": f" {LONG_SECRET} ,{older}"}
+    assert read_settings(given).callback_secrets == (LONG_SECRET, older)
+    assert read_settings(STORAGE).callback_secrets == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "public_url"),
+    [
+        ({}, ""),
+        ({"WEBSITE_HOSTNAME": "afterword.azurewebsites.net"}, "https://afterword.azurewebsites.net"),
+        ({"WEBSITE_HOSTNAME": "a.example", "PublicUrl": "https://b.example/c"}, "https://b.example/c"),
+        ({"AZURE_FUNCTIONS_ENVIRONMENT": "Development", "PublicUrl": LOCALLY}, LOCALLY),
+    ],
+)
+def test_the_apps_own_address_is_told_by_a_setting_or_by_azure(
+    given: dict[str, str], public_url: str
+) -> None:
+    assert read_settings({**STORAGE, **given}).public_url == public_url
 
 
 def test_tenants_are_a_list_with_commas_in_either_case() -> None:

@@ -11,12 +11,14 @@ import pytest
 from adapters.in_memory import InMemoryServices
 from agent.conversation import Conversation
 from agent.delivery_record import DeliveryRecord
+from agent.job_report import JobReport
+from agent.jobs.catalog import JOBS
 from agent.ports import ChannelBusy, ChannelRefused, DeliveryAmbiguous
 from agent.proactive_message import LONGEST_WAITING, UnusableMessage
 from agent.undelivered import unusable_id
 from tests.unit.triggers.recording_client import RecordingDurableClient
 from tests.unit.turns import TENANT, USER
-from triggers import daily_digest, housekeeping, messages, proactive_messages
+from triggers import daily_digest, housekeeping, job_events, messages, proactive_messages
 
 GOOD = {"deliveryId": "d-1", "to": {"kind": "user", "tenantId": TENANT, "aadObjectId": USER}, "text": "hi"}
 DELIVER = proactive_messages.deliver_proactive_message.build().get_user_function()
@@ -220,9 +222,21 @@ async def test_what_ended_before_the_retention_is_dropped(services: InMemoryServ
     assert {status.name for status in statuses} == {"Completed", "Failed", "Terminated"}
 
 
-def test_only_the_channels_endpoint_is_open_and_it_checks_tokens_itself() -> None:
+async def test_a_report_is_kept_for_as_long_as_its_job_may_run_and_the_retention_besides(
+    services: InMemoryServices,
+) -> None:
+    longest = services.retention + max(job.deadline for job in JOBS)
+    for job_id, age in (("old", longest + timedelta(seconds=1)), ("young", longest)):
+        at = services.clock.now() - age
+        await services.job_reports.put(JobReport(job_id=job_id, name="progress", reported_at=at))
+    await KEEP_HOUSE(timer=None, durable_client=RecordingDurableClient())
+    assert not await services.job_reports.of("old")
+    assert await services.job_reports.of("young")
+
+
+def test_only_the_channels_endpoint_and_the_signed_callbacks_are_open() -> None:
     levels = {}
-    for module in (messages, proactive_messages):
+    for module in (messages, proactive_messages, job_events):
         for builder in vars(module).values():
             if hasattr(builder, "_function") and builder._function.is_http_function():
                 for raw in builder._function.get_raw_bindings():
@@ -231,6 +245,7 @@ def test_only_the_channels_endpoint_is_open_and_it_checks_tokens_itself() -> Non
                         levels[binding["route"]] = binding["authLevel"]
     assert levels == {
         "messages": "ANONYMOUS",
+        "jobs/{jobId}/events/{name}": "ANONYMOUS",
         "notifications": "FUNCTION",
         "notifications/{deliveryId}": "FUNCTION",
     }
