@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from adapters.token_validator import (
     TenantsOnly,
     UnsignedTurns,
 )
+from agent.callbacks import CallbacksOff
 from composition import AzureServices
 from settings import read_settings
 
@@ -54,6 +56,15 @@ LATER = ("botbuilder", "botframework", "msal", "azure.storage", "requests")
 def test_who_may_come_in_follows_from_the_settings(given: dict[str, str], validator: type) -> None:
     services = AzureServices(read_settings({**STORAGE, **given}))
     assert type(services.token_validator) is validator
+
+
+def test_callback_urls_are_signed_as_the_settings_say() -> None:
+    given = {**STORAGE, "CallbackSecret": "c" * 32, "WEBSITE_HOSTNAME": "app.example"}
+    callbacks = AzureServices(read_settings(given)).callbacks
+    url = callbacks.url("job-1", "completed", expires_in=timedelta(hours=1))
+    assert url.startswith("https://app.example/api/jobs/job-1/events/completed?expires=")
+    with pytest.raises(CallbacksOff, match="CallbackSecret"):
+        AzureServices(read_settings(STORAGE)).callbacks.url("i", "failed", expires_in=timedelta(hours=1))
 
 
 def test_a_token_is_checked_without_the_sdks() -> None:
