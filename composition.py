@@ -20,6 +20,7 @@ from agent.ports import (
     ConversationStore,
     DeliveryLedger,
     DeliveryOptions,
+    JobBoard,
     JobReports,
     OrderService,
     ProactiveQueue,
@@ -160,6 +161,12 @@ class AzureServices:
         return Callbacks(
             secrets=settings.callback_secrets, public_url=settings.public_url, now=self.clock.now
         )
+
+    @cached_property
+    def job_board(self) -> JobBoard:
+        from adapters.table_jobs import TableJobBoard
+
+        return TableJobBoard(self._tables)
 
     @cached_property
     def proactive_queue(self) -> ProactiveQueue:

@@ -1,4 +1,4 @@
-"""The job's own steps: begin the outside work, and check on it. What raises, the orchestration retries."""
+"""The job's own steps: begin the outside work, check on it, end it. What raises is retried."""
 
 import azure.durable_functions as df
 
@@ -20,3 +20,16 @@ async def begin_job(job: dict) -> dict:
 async def check_job(step: dict) -> dict:
     """Make a Check; its outcome."""
     return to_task_hub(await running.check(from_task_hub(step, running.Check), services=services()))
+
+
+@blueprint.activity_trigger(input_name="step")
+async def cancel_job(step: dict) -> dict:
+    """End the job of a Check; Cancelled, or Done where it was too late."""
+    return to_task_hub(await running.cancel(from_task_hub(step, running.Check), services=services()))
+
+
+@blueprint.activity_trigger(input_name="job")
+async def note_broken_job(job: dict) -> dict:
+    """Note on the board that a Job broke."""
+    await running.note_failure(from_task_hub(job, Job), services=services())
+    return {}

@@ -9,12 +9,22 @@ from adapters.storage_queue import queue_service, storage_errors
 from adapters.table_conversations import CONVERSATIONS, PERSONAL_CONVERSATIONS
 from adapters.table_delivery_ledger import DELIVERIES
 from adapters.table_job_reports import JOB_REPORTS
+from adapters.table_jobs import JOBS
 from adapters.table_orders import ORDERS
 from adapters.table_tenant_rates import TENANT_RATES
 from adapters.table_turn_claims import TURN_CLAIMS
 from adapters.tables import Tables
 
-TABLES = (CONVERSATIONS, PERSONAL_CONVERSATIONS, TURN_CLAIMS, DELIVERIES, TENANT_RATES, ORDERS, JOB_REPORTS)
+TABLES = (
+    CONVERSATIONS,
+    PERSONAL_CONVERSATIONS,
+    TURN_CLAIMS,
+    DELIVERIES,
+    JOBS,
+    JOB_REPORTS,
+    TENANT_RATES,
+    ORDERS,
+)
 
 
 class AppStorage:

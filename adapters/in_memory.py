@@ -11,6 +11,7 @@ from adapters.bot_adapter import ConnectorBotAdapter
 from agent.callbacks import Callbacks, ReportName
 from agent.conversation import PERSONAL, Conversation, Place, Route
 from agent.delivery_record import FORGOTTEN, DeliveryRecord
+from agent.job_entry import JobEntry
 from agent.job_report import JobReport
 from agent.order import Order
 from agent.pacing import TenantRate
@@ -261,6 +262,35 @@ class InMemoryJobReports:
         return len(old)
 
 
+class InMemoryJobBoard:
+    def __init__(self) -> None:
+        self._entries: dict[tuple[str, str], JobEntry] = {}
+
+    async def insert(self, entry: JobEntry) -> bool:
+        if (entry.owner_key, entry.job_id) in self._entries:
+            return False
+        await self.put(entry)
+        return True
+
+    async def put(self, entry: JobEntry) -> None:
+        self._entries[entry.owner_key, entry.job_id] = entry
+
+    async def of_owner(self, owner_key: str, *, at_most: int) -> list[JobEntry]:
+        theirs = [entry for entry in self._entries.values() if entry.owner_key == owner_key]
+        return sorted(theirs, key=lambda entry: entry.requested_at, reverse=True)[:at_most]
+
+    async def find(self, owner_key: str, job_id: str) -> JobEntry | None:
+        return self._entries.get((owner_key, job_id))
+
+    async def forget_before(self, cutoff: datetime) -> int:
+        old = [
+            key for key, entry in self._entries.items() if entry.updated_at < cutoff and not entry.is_running
+        ]
+        for key in old:
+            del self._entries[key]
+        return len(old)
+
+
 class InMemoryTenantRates:
     """May be shared by several PacedConnectors, as if each were in a process of its own."""
 
@@ -329,6 +359,8 @@ class InMemoryOrderService:
     async def get(self, order_id: str) -> Order:
         order, placed_at = self._orders[order_id]
         now = self._clock.now()
+        if order.status == "cancelled":
+            return msgspec.structs.replace(order, next_change_in=timedelta(0))
         next_change_at = placed_at if now < placed_at else order.delivered_at
         return msgspec.structs.replace(
             order,
@@ -340,8 +372,14 @@ class InMemoryOrderService:
         return [
             await self.get(order_id)
             for order_id, (order, _) in self._orders.items()
-            if order.delivered_at > cutoff
+            if order.delivered_at > cutoff and order.status != "cancelled"
         ]
+
+    async def cancel(self, order_id: str) -> Order:
+        order, placed_at = self._orders[order_id]
+        if (await self.get(order_id)).status != "delivered":
+            self._orders[order_id] = (msgspec.structs.replace(order, status="cancelled"), placed_at)
+        return await self.get(order_id)
 
     async def mark_delivered(self, order_id: str) -> None:
         order, _ = self._orders[order_id]
@@ -373,6 +411,7 @@ class InMemoryServices:
             public_url="https://afterword.example",
             now=self.clock.now,
         )
+        self.job_board = InMemoryJobBoard()
         self.proactive_queue = InMemoryQueue()
         self.orders = InMemoryOrderService(clock=self.clock)
         self.storage = NothingToMake()

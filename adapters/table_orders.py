@@ -11,12 +11,13 @@ from adapters.table_client import RowChanged, RowExists, RowMissing, TableClient
 from adapters.table_values import PARTITION_KEY, literal
 from adapters.tables import Tables
 from agent.conversation import Conversation
-from agent.order import Order
+from agent.order import Order, OrderStatus
 from agent.ports import Clock
 
 ORDERS = "orders"
 LAST_NUMBER = "last-number"
 FIRST_NUMBER = 1292
+CANCELLED_AT = "cancelledAt"  # a column of cancelled orders alone
 
 
 class TableOrderService:
@@ -69,7 +70,25 @@ class TableOrderService:
             _to_order(row.columns[PARTITION_KEY], row.columns, now=now)
             async for page in pages
             for row in page
+            if CANCELLED_AT not in row.columns
         ]
+
+    async def cancel(self, order_id: str) -> Order:
+        table = await self._tables.table(ORDERS)
+        while True:
+            row = await table.get(order_id)
+            if row is None:
+                raise KeyError(order_id)
+            now = self._clock.now()
+            order = _to_order(order_id, row.columns, now=now)
+            if order.status in ("delivered", "cancelled"):
+                return order
+            cancelled = {CANCELLED_AT: now}
+            try:
+                await table.merge(order_id, cancelled, etag=row.etag)
+            except RowChanged:  # delivered, or cancelled by another, meanwhile
+                continue
+            return _to_order(order_id, row.columns | cancelled, now=now)
 
     async def mark_delivered(self, order_id: str) -> None:
         table = await self._tables.table(ORDERS)
@@ -98,11 +117,14 @@ def _to_order(order_id: str, columns: dict[str, Any], *, now: datetime) -> Order
     placed_at: datetime = columns["placedAt"]
     delivered_at: datetime = columns["deliveredAt"]
     next_change_at = placed_at if now < placed_at else delivered_at
+    status: OrderStatus = "delivered" if now >= delivered_at else "placed" if now >= placed_at else "accepted"
+    if CANCELLED_AT in columns:
+        status, next_change_at = "cancelled", now
     return Order(
         order_id=order_id,
         number=columns["number"],
         item=columns["item"],
-        status="delivered" if now >= delivered_at else "placed" if now >= placed_at else "accepted",
+        status=status,
         next_change_in=max(next_change_at - now, timedelta(0)),
         delivered_at=delivered_at,
         channel_id=columns["channelId"],

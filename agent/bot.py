@@ -10,8 +10,10 @@ from botbuilder.schema import Activity, ActivityTypes, Attachment, ChannelAccoun
 from agent.answer import ADAPTIVE_CARD, Answer, card
 from agent.conversation import conversation_of
 from agent.incoming import IncomingActivity, derived_key
+from agent.job_commands import JobCanceller, JobCommands
 from agent.jobs.catalog import JOBS, job_asked_for
 from agent.jobs.definition import Job, JobDefinition
+from agent.jobs.entries import entry_of
 from agent.ports import ChannelError, DeliveryAmbiguous, Services
 from agent.turn_claim import TurnClaim
 from agent.turns import claim_turn
@@ -35,26 +37,41 @@ class Bot(ActivityHandler):
     """Answers one turn, which it has claimed."""
 
     def __init__(
-        self, incoming: IncomingActivity, claim: TurnClaim, *, start_job: JobStarter, services: Services
+        self,
+        incoming: IncomingActivity,
+        claim: TurnClaim,
+        *,
+        start_job: JobStarter,
+        cancel_job: JobCanceller,
+        services: Services,
     ) -> None:
         self._incoming = incoming
         self._claim = claim
         self._start_job = start_job
         self._services = services
+        self._commands = JobCommands(incoming, cancel_job=cancel_job, services=services)
 
     async def on_message_activity(self, turn_context: TurnContext) -> None:
+        answer = await self._command_answer() or await self._other_answer()
+        await turn_context.send_activity(to_botbuilder(answer))
+
+    async def _command_answer(self) -> Answer | None:
+        """Commands come before jobs: "cancel my laptop order" must not order a laptop."""
+        value = self._incoming.value
+        pressed = await self._commands.pressed(value)
+        if pressed or job_asked_for(None, value):  # a button may bring a text along
+            return pressed
+        return await self._commands.said(self._incoming.words)
+
+    async def _other_answer(self) -> Answer:
         words = self._incoming.words
         definition = job_asked_for(words, self._incoming.value)
         if definition:
-            answer = await self._take_on(definition, request=self._incoming.value or words)
-        elif GREETING.search(words):
-            answer = welcome()
-        else:
-            answer = not_understood()
-        await turn_context.send_activity(to_botbuilder(answer))
+            return await self._take_on(definition, request=self._incoming.value or words)
+        return welcome() if GREETING.search(words) else not_understood()
 
     async def on_invoke_activity(self, turn_context: TurnContext) -> InvokeResponse:
-        """A pressed Action.Execute that asks for a job is acknowledged in the response body.
+        """A pressed Action.Execute that asks for a job, or cancels one, is acknowledged in the response body.
 
         Teams documentation "Universal Actions for Adaptive Cards", section "Response format".
         """
@@ -62,9 +79,12 @@ class Bot(ActivityHandler):
             return await super().on_invoke_activity(turn_context)
         data = execute_data(self._incoming.value)
         definition = job_asked_for(None, data)
-        if definition is None:
+        if definition:
+            answer: Answer | None = await self._take_on(definition, request=data)
+        else:
+            answer = await self._commands.pressed(data)
+        if answer is None:
             return InvokeResponse(status=200, body=UNKNOWN_BUTTON)
-        answer = await self._take_on(definition, request=data)
         body = {
             "statusCode": 200,
             "type": "application/vnd.microsoft.activity.message",
@@ -101,6 +121,8 @@ class Bot(ActivityHandler):
             request=request,
         )
         await self._start_job(job, may_exist=self._claim.is_resumed)
+        # Its activities may have written the entry already, with what they know better.
+        await self._services.job_board.insert(entry_of(job, None, at=job.requested_at))
         return definition.acknowledgement(job)
 
     async def _welcome_once(self, turn_context: TurnContext) -> None:

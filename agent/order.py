@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-OrderStatus = Literal["accepted", "placed", "delivered"]
+OrderStatus = Literal["accepted", "placed", "delivered", "cancelled"]
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

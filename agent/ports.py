@@ -8,6 +8,7 @@ import msgspec
 from agent.callbacks import Callbacks, ReportName
 from agent.conversation import Conversation, Place, Route
 from agent.delivery_record import DeliveryRecord, WhenAmbiguous
+from agent.job_entry import JobEntry
 from agent.job_report import JobReport
 from agent.order import Order
 from agent.pacing import TenantRate
@@ -271,6 +272,25 @@ class JobReports(Protocol):
         """Drop the reports made before ``cutoff``; how many there were."""
 
 
+class JobBoard(Protocol):
+    """What each user's jobs are doing; a job is found by its owner alone."""
+
+    async def insert(self, entry: JobEntry) -> bool:
+        """Write the job's first entry; False, and nothing is written, when it has one."""
+
+    async def put(self, entry: JobEntry) -> None:
+        """Write the job's entry, over the one that is there."""
+
+    async def of_owner(self, owner_key: str, *, at_most: int) -> list[JobEntry]:
+        """The owner's jobs, of those that were asked for last, the newest first."""
+
+    async def find(self, owner_key: str, job_id: str) -> JobEntry | None:
+        """The owner's job; None when it is not known, or another's."""
+
+    async def forget_before(self, cutoff: datetime) -> int:
+        """Drop the entries of the jobs that ended before ``cutoff``; how many there were."""
+
+
 class ProactiveQueue(Protocol):
     """The queue of proactive messages, for those that must wait."""
 
@@ -288,7 +308,13 @@ class OrderService(Protocol):
         """The order as it is now. Raises KeyError for an unknown one."""
 
     async def open_or_delivered_since(self, cutoff: datetime) -> list[Order]:
-        """All orders that are open, or were delivered after ``cutoff``."""
+        """All orders that are open, or were delivered after ``cutoff``; none that was cancelled."""
+
+    async def cancel(self, order_id: str) -> Order:
+        """Cancel the order unless it is delivered; the order as it is then.
+
+        Raises KeyError for an unknown one.
+        """
 
     async def mark_delivered(self, order_id: str) -> None:
         """The goods have arrived, whatever the schedule said. Raises KeyError for an unknown one."""
@@ -347,6 +373,8 @@ class Services(Protocol):
     @property
     def callbacks(self) -> Callbacks: ...
     @property
+    def job_board(self) -> JobBoard: ...
+    @property
     def proactive_queue(self) -> ProactiveQueue: ...
     @property
     def orders(self) -> OrderService: ...
@@ -356,4 +384,4 @@ class Services(Protocol):
     def delivery_options(self) -> DeliveryOptions: ...
     @property
     def retention(self) -> timedelta:
-        """How long what has ended is kept: orchestrations, turn claims, deliveries."""
+        """How long what has ended is kept: orchestrations, turn claims, deliveries, jobs."""

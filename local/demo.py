@@ -1,6 +1,7 @@
 """`make demo`: the main job played on a stack of its own, without a browser, as a transcript with times."""
 
 import asyncio
+import re
 import signal
 import tempfile
 from pathlib import Path
@@ -18,6 +19,7 @@ from local.stack import Stack
 from local.transcript import Transcript
 
 PROACTIVE_TEXT = "Your laptop waits at the desk"
+CANCEL_BUTTON = re.compile(r'"cancel": "(\w+)"')
 
 
 async def demo() -> int:
@@ -57,6 +59,8 @@ async def _play(playground: PlaygroundDriver, stack: Stack, transcript: Transcri
         "acknowledgement", playground.wait_for("Thank you for ordering", seconds=10, since=1), asked=ordered
     )
 
+    await _ask_for_status(playground, transcript)
+
     asked = await begin("queue", f"puts a message on: {PROACTIVE_TEXT}", lambda: _put(stack))
     await transcript.answer("proactive message", playground.wait_for(PROACTIVE_TEXT, seconds=20), asked=asked)
 
@@ -67,8 +71,35 @@ async def _play(playground: PlaygroundDriver, stack: Stack, transcript: Transcri
     asked = await begin("timer", "send_daily_digest is fired", lambda: _fire_digest(stack))
     await transcript.answer("digest", playground.wait_for("Your orders", seconds=20), asked=asked)
 
+    await _cancel_a_second_order(playground, transcript)
+
     delivered = playground.wait_until(is_delivered_card, wanted="the delivered card", seconds=60, since=1)
     await transcript.answer("delivered card", delivered, asked=ordered)
+
+
+async def _ask_for_status(playground: PlaygroundDriver, transcript: Transcript) -> None:
+    asked = await transcript.begin("Alex", "status", lambda: playground.say("status"))
+    await transcript.answer("list of jobs", playground.wait_for("Your jobs", seconds=10), asked=asked)
+
+
+async def _cancel_a_second_order(playground: PlaygroundDriver, transcript: Transcript) -> None:
+    since = len(playground.shown)
+    asked = await transcript.begin("Alex", "order a laptop", lambda: playground.say("order a laptop"))
+    thanks = playground.wait_for("Thank you for ordering", seconds=10, since=since)
+    await transcript.answer("acknowledgement", thanks, asked=asked)
+
+    asked = await transcript.begin("Alex", "cancel", lambda: playground.say("cancel"))
+    which = playground.wait_for("Which of your jobs", seconds=10)
+    listed = await transcript.answer("list of two jobs", which, asked=asked)
+    newest = CANCEL_BUTTON.search(listed.everything) if listed else None
+    if listed is None or newest is None:
+        return
+    data = {"cancel": newest[1]}
+    asked = await transcript.begin(
+        "Alex", "(presses the first Cancel)", lambda: playground.press(listed, data)
+    )
+    cancelled = playground.wait_for("I have cancelled your order", seconds=20)
+    await transcript.answer("cancelled", cancelled, asked=asked)
 
 
 def is_delivered_card(shown: Shown) -> bool:

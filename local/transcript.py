@@ -27,17 +27,18 @@ class Transcript:
         await act()
         return begun
 
-    async def answer(self, what: str, waiting: Awaitable[Shown], *, asked: float) -> None:
-        """Wait for ``what`` and print it with the time since ``asked``."""
+    async def answer(self, what: str, waiting: Awaitable[Shown], *, asked: float) -> Shown | None:
+        """Wait for ``what`` and print it with the time since ``asked``; None where it did not come."""
         try:
             shown = await waiting
         except NotShownError as error:
             self.missing.append(what)
             self.line("!", f"MISSING: {what}: {error}")
-            return
+            return None
         took = shown.at - asked
         told = f"{took * 1000:.0f} ms" if took < 1 else f"{took:.1f} s"
         self.line("Afterword", f"{readable(shown.content)}\n<- {what}, {told}", at=shown.at)
+        return shown
 
 
 def readable(message: JsonObject) -> str:

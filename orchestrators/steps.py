@@ -10,11 +10,12 @@ from typing import Any, TypeAlias
 
 import azure.durable_functions as df
 
-from activities.run_job import begin_job, check_job
+from activities.run_job import begin_job, cancel_job, check_job, note_broken_job
 from activities.send_follow_up import give_up_follow_up, send_follow_up
 from agent.answer import Answer
 from agent.follow_up import FollowUp, FollowUpSent
-from agent.jobs.definition import Job, Outcome
+from agent.job_entry import Progress
+from agent.jobs.definition import Cancelled, Done, Job, Outcome, Waiting
 from agent.jobs.running import Check
 from agent.task_hub import from_task_hub, to_task_hub
 
@@ -23,52 +24,88 @@ Context: TypeAlias = df.DurableOrchestrationContext
 # Five tries, ten seconds apart: Durable Functions for Python knows a fixed interval only.
 RETRIES = df.RetryOptions(10_000, 5)
 COMPLETED = "completed"  # the external event that ends a wait early
+CANCEL = "cancel"  # the one by which the user ends the job
 LONGEST_TIMER = timedelta(days=5)  # above six, the SDK makes several timers of one, and cannot cancel them
 BUSY_WAITS = (timedelta(seconds=1), timedelta(hours=1))  # the shortest and the longest
 SETBACK_WAIT = timedelta(minutes=1)
 MOST_WAITS_TO_TELL = 60
 
 
+def show(context: Context, step: str, progress: Progress | None = None, **more: Any) -> None:
+    """Say in the orchestration's custom status where the job is."""
+    status = {"step": step, **more}
+    context.set_custom_status({**status, "progress": to_task_hub(progress)} if progress else status)
+
+
+def progress_of(outcome: Outcome) -> Progress | None:
+    return outcome.progress if isinstance(outcome, Waiting) else None
+
+
 def begin(context: Context, job: Job) -> Generator[Any, Any, Outcome]:
     """Start the outside work."""
-    context.set_custom_status({"step": "beginning"})
+    show(context, "beginning")
     plain = yield context.call_activity_with_retry(begin_job, RETRIES, to_task_hub(job))
     outcome: Outcome = from_task_hub(plain, Outcome)
     return outcome
 
 
-def check(context: Context, job: Job, state: dict[str, Any]) -> Generator[Any, Any, Outcome]:
-    """See how far the outside work is."""
-    context.set_custom_status({"step": "checking"})
-    step = to_task_hub(Check(job=job, state=state))
+def check(context: Context, job: Job, waiting: Waiting) -> Generator[Any, Any, Outcome]:
+    """See how far the outside work is, after the outcome ``waiting``."""
+    show(context, "checking", waiting.progress)
+    step = to_task_hub(Check(job=job, state=waiting.state))
     plain = yield context.call_activity_with_retry(check_job, RETRIES, step)
     outcome: Outcome = from_task_hub(plain, Outcome)
     return outcome
 
 
-def wait(context: Context, time: timedelta, completed: Any) -> Generator[Any, Any, bool]:
-    """Wait for ``time``, or until the event task ``completed`` ends; whether it did.
+def cancel(context: Context, job: Job, waiting: Waiting) -> Generator[Any, Any, Cancelled | Done | None]:
+    """End the job for its user: Cancelled, Done where it was too late, None where it could not be ended."""
+    show(context, "cancelling", waiting.progress)
+    step = to_task_hub(Check(job=job, state=waiting.state))
+    try:
+        plain = yield context.call_activity_with_retry(cancel_job, RETRIES, step)
+    except Exception:  # noqa: BLE001 - whatever an activity raises arrives as this
+        return None
+    ended: Cancelled | Done = from_task_hub(plain, Cancelled | Done)
+    return ended
 
-    The event only wakes: what it reports must have been written down before, for the check to find it.
+
+def note_broken(context: Context, job: Job) -> Generator[Any, Any, None]:
+    """Have the board say that the job broke; it says that it runs where this breaks too."""
+    try:
+        yield context.call_activity_with_retry(note_broken_job, RETRIES, to_task_hub(job))
+    except Exception:  # noqa: BLE001 - as above
+        return
+
+
+def wait(
+    context: Context, time: timedelta, *events: Any, progress: Progress | None = None
+) -> Generator[Any, Any, Any]:
+    """Wait for ``time``, or until one of the event tasks ends: that one, or None.
+
+    An event only wakes: what it reports must have been written down before, for the check to find it.
     Once it has ended, give a new one: the old one would end each wait at once.
     """
     until = context.current_utc_datetime + time
-    context.set_custom_status({"step": "waiting", "until": until.isoformat()})
+    show(context, "waiting", progress, until=until.isoformat())
     while context.current_utc_datetime < until:
         timer = context.create_timer(min(until, context.current_utc_datetime + LONGEST_TIMER))
-        if (yield context.task_any([timer, completed])) is completed:
+        ended = yield context.task_any([timer, *events])
+        if ended is not timer:
             timer.cancel()
-            return True
-    return False
+            return ended
+    return None
 
 
-def tell(context: Context, job: Job, number: int, answer: Answer) -> Generator[Any, Any, FollowUpSent]:
+def tell(
+    context: Context, job: Job, number: int, answer: Answer, progress: Progress | None = None
+) -> Generator[Any, Any, FollowUpSent]:
     """Tell the user the ``number``-th thing of this job; how it ended.
 
     While the channel is busy, or the telling breaks, this waits in a timer and tries again, for an hour
     or more; it never fails the job, whose work does not depend on it.
     """
-    context.set_custom_status({"step": "telling", "number": number})
+    show(context, "telling", progress, number=number)
     follow_up = to_task_hub(FollowUp(job=job, number=number, answer=answer))
     for _ in range(MOST_WAITS_TO_TELL):
         try:

@@ -14,7 +14,7 @@ from agent.turn_claim import TurnInProgress, TurnResponse
 from agent.turn_replies import TurnReplies
 from agent.turns import take_turn
 from composition import services
-from orchestrators.follow_up import start_follow_up
+from orchestrators.follow_up import cancel_follow_up, start_follow_up
 from triggers.problem import problem
 
 blueprint = df.Blueprint()
@@ -54,8 +54,13 @@ async def answer_turn(
         from agent.bot import Bot
 
         async def answer(replies: TurnReplies) -> TurnResponse | None:
-            start_job = partial(start_follow_up, durable_client)
-            bot = Bot(incoming, replies.claim, start_job=start_job, services=ports)
+            bot = Bot(
+                incoming,
+                replies.claim,
+                start_job=partial(start_follow_up, durable_client),
+                cancel_job=partial(cancel_follow_up, durable_client),
+                services=ports,
+            )
             return await ports.bot_runner.process(raw, bot, replies=replies)
 
         response = await take_turn(

@@ -1,12 +1,13 @@
 """What a kind of background job is: how it is asked for, begun, checked, and told of."""
 
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
 from agent.answer import Answer
 from agent.conversation import Conversation
+from agent.job_entry import Progress
 from agent.ports import Services
 
 
@@ -25,12 +26,14 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class Waiting(msgspec.Struct, frozen=True, kw_only=True, tag="waiting", tag_field="outcome", rename="camel"):
     """Not yet: check again in ``check_in``, or as soon as the job is reported ``completed``.
 
-    ``state`` is handed to the next check; ``tell`` is told to the user now.
+    ``state`` is handed to the next check; ``tell`` is told to the user now; ``progress`` is shown to the
+    user who asks how the job is.
     """
 
     state: dict[str, Any]
     check_in: timedelta
     tell: Answer | None = None
+    progress: Progress | None = None
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done", tag_field="outcome", rename="camel"):
@@ -41,6 +44,14 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done", tag_field="out
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field="outcome", rename="camel"):
     """The job failed in a way that was foreseen; ``tell`` says so to the user."""
+
+    tell: Answer
+
+
+class Cancelled(
+    msgspec.Struct, frozen=True, kw_only=True, tag="cancelled", tag_field="outcome", rename="camel"
+):
+    """The job was ended by its user; ``tell`` says so to them."""
 
     tell: Answer
 
@@ -72,4 +83,15 @@ class JobDefinition(Protocol):
         """What the user is told when the job broke, or was not done by its deadline.
 
         Called in the orchestrator: the same ``job`` must always give the same answer, without I/O.
+        """
+
+
+@runtime_checkable
+class Cancellable(Protocol):
+    """A kind of job that has something to undo when its user cancels it."""
+
+    async def cancel(self, job: Job, state: dict[str, Any], *, services: Services) -> Answer | Done:
+        """Undo the outside work; what the user is told. ``Done`` where it is too late: the job has succeeded.
+
+        It may run more than once for one job. An exception is retried, and then the job goes on.
         """

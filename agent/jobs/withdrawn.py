@@ -10,7 +10,7 @@ from agent.ports import Services
 
 class Withdrawn:
     kind = "withdrawn"
-    title = "Withdrawn"
+    title = "A job of the past"
     deadline = timedelta(days=1)
 
     def recognises(self, text: str) -> bool:
@@ -24,6 +24,9 @@ class Withdrawn:
 
     async def check(self, job: Job, state: dict[str, Any], *, services: Services) -> Outcome:
         return Failed(tell=self.failure(job))
+
+    async def cancel(self, job: Job, state: dict[str, Any], *, services: Services) -> Answer:
+        return self.failure(job)
 
     def failure(self, job: Job) -> Answer:
         return Answer("I am sorry, I can no longer do what you asked me for a while ago.")

@@ -8,6 +8,7 @@ import pytest
 from adapters.in_memory import (
     InMemoryConversationStore,
     InMemoryDeliveryLedger,
+    InMemoryJobBoard,
     InMemoryJobReports,
     InMemoryOrderService,
     InMemoryTenantRates,
@@ -18,11 +19,20 @@ from adapters.storage_account import account_of
 from adapters.table_conversations import TableConversationStore
 from adapters.table_delivery_ledger import TableDeliveryLedger
 from adapters.table_job_reports import TableJobReports
+from adapters.table_jobs import TableJobBoard
 from adapters.table_orders import TableOrderService
 from adapters.table_tenant_rates import TableTenantRates
 from adapters.table_turn_claims import TableTurnClaims
 from adapters.tables import Tables
-from agent.ports import ConversationStore, DeliveryLedger, JobReports, OrderService, TenantRates, TurnClaims
+from agent.ports import (
+    ConversationStore,
+    DeliveryLedger,
+    JobBoard,
+    JobReports,
+    OrderService,
+    TenantRates,
+    TurnClaims,
+)
 from local.azurite import Azurite
 
 
@@ -70,6 +80,11 @@ def job_reports(where: str, request: pytest.FixtureRequest) -> JobReports:
     if where == "in_memory":
         return InMemoryJobReports()
     return TableJobReports(request.getfixturevalue("tables"))
+
+
+@pytest.fixture
+def job_board(where: str, request: pytest.FixtureRequest) -> JobBoard:
+    return InMemoryJobBoard() if where == "in_memory" else TableJobBoard(request.getfixturevalue("tables"))
 
 
 @pytest.fixture

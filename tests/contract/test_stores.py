@@ -385,6 +385,8 @@ class TestOrderService:
             await orders.get(a_name())
         with pytest.raises(KeyError):
             await orders.mark_delivered(a_name())
+        with pytest.raises(KeyError):
+            await orders.cancel(a_name())
 
     async def test_open_and_freshly_delivered_orders_are_listed(
         self, orders: OrderService, clock: SteppedClock
@@ -410,3 +412,43 @@ class TestOrderService:
         await orders.mark_delivered(order_id)
         order = await orders.get(order_id)
         assert (order.status, order.delivered_at) == ("delivered", clock.now())
+
+    async def test_an_order_is_cancelled_until_it_is_delivered(
+        self, orders: OrderService, clock: SteppedClock
+    ) -> None:
+        for wait in (timedelta(0), timedelta(seconds=15)):
+            order_id = a_name()
+            placed = await orders.place(order_id, item="laptop", customer=personal())
+            clock.step(wait)
+            cancelled = await orders.cancel(order_id)
+            assert (cancelled.status, cancelled.next_change_in) == ("cancelled", timedelta(0))
+            assert cancelled.number == placed.number
+            clock.step(timedelta(days=1))
+            assert (await orders.get(order_id)).status == "cancelled"
+
+    async def test_a_delivered_order_is_not_cancelled(
+        self, orders: OrderService, clock: SteppedClock
+    ) -> None:
+        order_id = a_name()
+        await orders.place(order_id, item="laptop", customer=personal())
+        clock.step(timedelta(seconds=30))
+        delivered = await orders.cancel(order_id)
+        assert delivered.status == "delivered"
+        assert await orders.get(order_id) == delivered
+
+    async def test_cancelling_twice_or_at_once_is_cancelling_once(self, orders: OrderService) -> None:
+        order_id = a_name()
+        await orders.place(order_id, item="laptop", customer=personal())
+        cancelled = await asyncio.gather(*(orders.cancel(order_id) for _ in range(5)))
+        assert {order.status for order in (*cancelled, await orders.cancel(order_id))} == {"cancelled"}
+
+    async def test_an_order_that_was_cancelled_is_neither_placed_again_nor_listed(
+        self, orders: OrderService, clock: SteppedClock
+    ) -> None:
+        clock.step(timedelta(days=10))
+        order_id = a_name()
+        await orders.place(order_id, item="laptop", customer=personal())
+        await orders.cancel(order_id)
+        assert (await orders.place(order_id, item="laptop", customer=personal())).status == "cancelled"
+        listed = await orders.open_or_delivered_since(clock.now() - timedelta(days=1))
+        assert order_id not in {order.order_id for order in listed}

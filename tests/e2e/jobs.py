@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Any
 
 import aiohttp
 import pytest
@@ -15,9 +16,26 @@ END_SECONDS = 30
 
 async def job_states(stack: Stack) -> list[str]:
     """The runtime status of every job so far."""
+    return [instance["runtimeStatus"] for instance in await _instances(stack)]
+
+
+async def until_jobs_wait(stack: Stack) -> None:
+    """Until each job has begun, and waits for what happens next, as its custom status says."""
+    deadline = time.monotonic() + END_SECONDS
+    while True:
+        steps = [(instance["customStatus"] or {}).get("step") for instance in await _instances(stack)]
+        if steps and set(steps) == {"waiting"}:
+            return
+        if time.monotonic() > deadline:
+            pytest.fail(f"Jobs do not wait within {END_SECONDS} s: {steps}")
+        await asyncio.sleep(0.1)
+
+
+async def _instances(stack: Stack) -> list[dict[str, Any]]:
     url = f"{functions_url(stack.ports)}/runtime/webhooks/durabletask/instances"
     async with aiohttp.ClientSession() as session, session.get(url, raise_for_status=True) as answer:
-        return [instance["runtimeStatus"] for instance in await answer.json()]
+        instances: list[dict[str, Any]] = await answer.json()
+        return instances
 
 
 async def states_once_ended(stack: Stack) -> list[str]:

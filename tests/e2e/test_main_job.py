@@ -6,12 +6,16 @@ import re
 import aiohttp
 
 from local.functions_host import functions_url
-from local.playground_driver import PlaygroundDriver
+from local.playground import playground_url
+from local.playground_driver import PlaygroundDriver, Shown
 from local.send import proactive_message, put_on_queue
 from local.stack import Stack
+from tests.e2e.conftest import RunStack
+from tests.e2e.jobs import states_once_ended, until_jobs_wait
 
 PLACED = "I have successfully placed your order"
 DELIVERED = "Your order was delivered"
+CANCELLED = "I have cancelled your order"
 
 
 async def test_installing_the_agent_brings_one_welcome_card(
@@ -48,6 +52,37 @@ async def test_pressing_the_button_of_the_welcome_card_orders(
     await playground.press(welcome, order["data"])
     await playground.wait_for("Thank you for ordering a laptop", seconds=10)
     await playground.wait_for(PLACED, seconds=30)
+
+
+async def test_an_order_is_listed_and_cancelled_by_its_button(run_stack: RunStack) -> None:
+    # Time enough to press the button; nothing comes by itself before the order is cancelled.
+    with run_stack({"OrderWaitSeconds": "600"}) as stack:
+        async with PlaygroundDriver(playground_url(stack.ports)) as playground:
+            await playground.say("my orders, please")
+            await playground.wait_for("You have no jobs", seconds=20)
+            await playground.say("order a laptop")
+            await playground.wait_for("Thank you for ordering a laptop", seconds=20)
+            await until_jobs_wait(stack)
+            await playground.say("Status?")
+            listed = await playground.wait_for("Your jobs", seconds=20)
+            assert "was taken and waits to be placed (10%)" in listed.everything
+            await playground.press(listed, cancel_data(listed))
+            await playground.wait_for("I am cancelling: Order a laptop.", seconds=20)
+            await playground.wait_for(CANCELLED, seconds=20)
+            assert await states_once_ended(stack) == ["Completed"]
+            await playground.press(listed, cancel_data(listed))
+            await playground.wait_for("This has ended already: Order a laptop (cancelled).", seconds=20)
+            await playground.say("status")
+            await playground.wait_for("Order a laptop: cancelled", seconds=20)
+            once = ("Thank you", "(10%)", "I am cancelling", CANCELLED, "has ended already")
+            assert [playground.count(text) for text in once] == [1] * len(once)
+            assert playground.count(PLACED) == playground.count(DELIVERED) == 0
+
+
+def cancel_data(listed: Shown) -> dict[str, str]:
+    """The data of the one Cancel button of a list of jobs."""
+    (job_id,) = re.findall(r'"cancel": "(\w+)"', listed.everything)
+    return {"cancel": job_id}
 
 
 async def test_a_message_on_the_queue_reaches_the_person(stack: Stack, playground: PlaygroundDriver) -> None:

@@ -5,6 +5,8 @@ import pytest
 from local.functions_host import ROOT
 from local.playground import playground_url
 from local.stack import Stack
+from tests.e2e.conftest import RunStack
+from tests.e2e.jobs import until_jobs_wait
 from tests.e2e.playground_page import open_page
 
 PICTURES = ROOT / "test-artifacts"
@@ -34,6 +36,24 @@ async def test_a_person_orders_with_the_button_of_the_welcome_card(stack: Stack,
         await page.bubble("Thank you for ordering a laptop", seconds=10)
         await page.card("Your order was delivered", seconds=40)
         await page.keep_picture(PICTURES / "4-ordered-by-button.png")
+
+
+@pytest.mark.page
+async def test_a_person_sees_how_an_order_is_and_cancels_it(run_stack: RunStack, chromium_path: str) -> None:
+    with run_stack({"OrderWaitSeconds": "600"}) as stack:
+        async with open_page(playground_url(stack.ports), chromium_path=chromium_path) as page:
+            await page.say("order a laptop")
+            await page.bubble("Thank you for ordering a laptop", seconds=20)
+            await until_jobs_wait(stack)
+            await page.say("my orders")
+            listed = await page.card("waits to be placed (10%)", seconds=20)
+            await page.keep_picture(PICTURES / "5-my-orders.png")
+            await page.press(listed, "Cancel")
+            await page.bubble("I have cancelled your order", seconds=30)
+            await page.say("status")
+            ended = await page.card("cancelled", seconds=20)
+            assert await ended.get_by_role("button", name="Cancel", exact=True).count() == 0
+            await page.keep_picture(PICTURES / "6-cancelled.png")
 
 
 @pytest.mark.page

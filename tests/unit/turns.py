@@ -31,11 +31,16 @@ def incoming_activity(**fields: Any) -> dict[str, Any]:
 
 
 class Channel:
-    """Delivers turns to the agent; ``started`` are the jobs that were stored durably."""
+    """Delivers turns to the agent; ``started`` are the jobs that were stored durably.
+
+    ``cancelled`` are the ids of those that were told to stop; ``ended`` of those that cannot be any more.
+    """
 
     def __init__(self) -> None:
         self.services = InMemoryServices()
         self.started: list[Job] = []
+        self.cancelled: list[str] = []
+        self.ended: set[str] = set()
 
     async def deliver(self, activity: dict[str, Any]) -> TurnResponse | None:
         """One delivery of one turn, as triggers/messages.py does it."""
@@ -43,7 +48,13 @@ class Channel:
         services = self.services
 
         async def answer(replies: TurnReplies) -> TurnResponse | None:
-            bot = Bot(incoming, replies.claim, start_job=self._start_job, services=services)
+            bot = Bot(
+                incoming,
+                replies.claim,
+                start_job=self._start_job,
+                cancel_job=self._cancel_job,
+                services=services,
+            )
             return await services.bot_runner.process(raw, bot, replies=replies)
 
         return await take_turn(
@@ -60,6 +71,12 @@ class Channel:
         if may_exist and job.job_id in [known.job_id for known in self.started]:
             return
         self.started.append(job)
+
+    async def _cancel_job(self, job_id: str) -> bool:
+        if job_id in self.ended:
+            return False
+        self.cancelled.append(job_id)
+        return True
 
     def said(self) -> list[dict[str, Any]]:
         """What the agent posted, in order."""

@@ -49,6 +49,12 @@ def orchestration(
     async def check_job(given: Any) -> Any:
         return to_task_hub(await running.check(from_task_hub(given, running.Check), services=services))
 
+    async def cancel_job(given: Any) -> Any:
+        return to_task_hub(await running.cancel(from_task_hub(given, running.Check), services=services))
+
+    async def note_broken_job(given: Any) -> Any:
+        await running.note_failure(from_task_hub(given, Job), services=services)
+
     async def send_follow_up(given: Any) -> Any:
         sent = await follow_ups.send(from_task_hub(given, follow_ups.FollowUp), services=services)
         return to_task_hub(sent)
@@ -57,7 +63,7 @@ def orchestration(
         sent = await follow_ups.give_up(from_task_hub(given, follow_ups.FollowUp), services=services)
         return to_task_hub(sent)
 
-    steps = (begin_job, check_job, send_follow_up, give_up_follow_up)
+    steps = (begin_job, check_job, cancel_job, note_broken_job, send_follow_up, give_up_follow_up)
     return SteppedOrchestration(
         follow_up,
         to_task_hub(Following(job=job)),

@@ -3,18 +3,37 @@
 from types import SimpleNamespace
 from typing import Any
 
+import azure.durable_functions as df
+
 
 class RecordingDurableClient:
-    """``started``: instance ids in the order of their starts. ``dies_after_start``: as if the process did."""
+    """``started``: instance ids in the order of their starts. ``dies_after_start``: as if the process did.
+
+    ``raised``: events, with the ids of their instances. ``statuses``: of those that have one but Running.
+    """
 
     def __init__(self) -> None:
         self.started: list[str] = []
         self.given: list[Any] = []
         self.purged: list[tuple[Any, Any, Any]] = []
         self.dies_after_start = False
+        self.raised: list[tuple[str, str]] = []
+        self.statuses: dict[str, df.OrchestrationRuntimeStatus] = {}
+        self.is_down = False
 
     async def get_status(self, instance_id: str) -> SimpleNamespace:
-        return SimpleNamespace(instance_id=instance_id if instance_id in self.started else None)
+        if instance_id not in self.started:
+            return SimpleNamespace(instance_id=None, runtime_status=None)
+        running = df.OrchestrationRuntimeStatus.Running
+        return SimpleNamespace(
+            instance_id=instance_id, runtime_status=self.statuses.get(instance_id, running)
+        )
+
+    async def raise_event(self, instance_id: str, event_name: str) -> None:
+        """As the SDK does it: a bare Exception for whatever is not taken."""
+        if self.is_down or instance_id not in self.started or instance_id in self.statuses:
+            raise Exception(f"No instance with ID {instance_id} found.")
+        self.raised.append((instance_id, event_name))
 
     async def start_new(self, name: str, instance_id: str, given: Any) -> str:
         assert name == "follow_up"

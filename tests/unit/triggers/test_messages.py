@@ -6,6 +6,7 @@ import logging
 from datetime import timedelta
 from typing import Any
 
+import azure.durable_functions as df
 import azure.functions as func
 import pytest
 
@@ -234,3 +235,39 @@ class TestDeath:
             await endpoint.post(incoming_activity())
         endpoint.durable_client.dies_after_start = False
         await self.redeliver(endpoint)
+
+
+class TestCancel:
+    """A user cancels their job; its orchestration is told so by an event."""
+
+    async def say_cancel(self, endpoint: Endpoint, **fields: Any) -> str:
+        response = await endpoint.post(incoming_activity(id="incoming-2", text="cancel", **fields))
+        assert response.status_code == 200
+        return endpoint.services.connector.texts[-1]
+
+    async def test_a_cancelled_job_is_sent_the_event(self, endpoint: Endpoint) -> None:
+        await endpoint.post(incoming_activity())
+        assert "I am cancelling" in await self.say_cancel(endpoint)
+        assert endpoint.durable_client.raised == [(endpoint.durable_client.started[0], "cancel")]
+
+    async def test_a_job_that_has_ended_is_told_so(self, endpoint: Endpoint) -> None:
+        await endpoint.post(incoming_activity())
+        job_id = endpoint.durable_client.started[0]
+        endpoint.durable_client.statuses[job_id] = df.OrchestrationRuntimeStatus.Terminated
+        assert "has ended already" in await self.say_cancel(endpoint)
+
+    async def test_a_job_of_which_the_host_knows_nothing_is_told_so(self, endpoint: Endpoint) -> None:
+        await endpoint.post(incoming_activity())
+        endpoint.durable_client.started.clear()
+        assert "has ended already" in await self.say_cancel(endpoint)
+
+    async def test_a_host_that_does_not_take_the_event_of_a_running_job_is_asked_again(
+        self, endpoint: Endpoint
+    ) -> None:
+        await endpoint.post(incoming_activity())
+        endpoint.durable_client.is_down = True
+        with pytest.raises(Exception, match="No instance"):
+            await self.say_cancel(endpoint)
+        endpoint.durable_client.is_down = False
+        assert "I am cancelling" in await self.say_cancel(endpoint)
+        assert len(endpoint.durable_client.raised) == 1

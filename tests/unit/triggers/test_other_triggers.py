@@ -9,10 +9,13 @@ import msgspec
 import pytest
 
 from adapters.in_memory import InMemoryServices
+from agent.answer import Answer
 from agent.conversation import Conversation
 from agent.delivery_record import DeliveryRecord
 from agent.job_report import JobReport
 from agent.jobs.catalog import JOBS
+from agent.jobs.definition import Done, Job
+from agent.jobs.entries import entry_of
 from agent.ports import ChannelBusy, ChannelRefused, DeliveryAmbiguous
 from agent.proactive_message import LONGEST_WAITING, UnusableMessage
 from agent.undelivered import unusable_id
@@ -213,10 +216,15 @@ async def test_what_ended_before_the_retention_is_dropped(services: InMemoryServ
     old = services.clock.now() - services.retention - timedelta(seconds=1)
     await services.turn_claims.insert("old", at=old)
     await services.ledger.insert(DeliveryRecord(delivery_id="old", state="sent", updated_at=old))
+    chat = Conversation(channel_id="msteams", conversation_id="a:1", service_url="s")
+    job = Job(job_id="old", kind="order_laptop", requested_at=old, requested_by=chat)
+    entry = entry_of(job, Done(tell=Answer("done")), at=old)
+    await services.job_board.put(entry)
     durable_client = RecordingDurableClient()
     await KEEP_HOUSE(timer=None, durable_client=durable_client)
     assert await services.turn_claims.read("old") is None
     assert await services.ledger.read("old") is None
+    assert await services.job_board.find(entry.owner_key, "old") is None
     ((_, until, statuses),) = durable_client.purged
     assert until == services.clock.now() - services.retention
     assert {status.name for status in statuses} == {"Completed", "Failed", "Terminated"}

@@ -1,0 +1,27 @@
+"""What the board says of a job: made from the job and what became of its last step."""
+
+from datetime import datetime
+
+from agent.job_entry import JobEntry, JobState, owner_key
+from agent.jobs.catalog import job_of
+from agent.jobs.definition import Cancelled, Done, Failed, Job, Outcome, Waiting
+
+STATES: dict[type, JobState] = {Waiting: "running", Done: "done", Failed: "failed", Cancelled: "cancelled"}
+
+
+def entry_of(job: Job, outcome: Outcome | Cancelled | None, *, at: datetime) -> JobEntry:
+    """The job's entry after this outcome; None: it was taken on, and has not begun."""
+    progress = outcome.progress if isinstance(outcome, Waiting) else None
+    return JobEntry(
+        job_id=job.job_id,
+        kind=job.kind,
+        title=job_of(job).title,
+        owner_key=owner_key(job.requested_by),
+        state=STATES[type(outcome)] if outcome else "running",
+        step=progress.step if progress else "",
+        percent=progress.percent if progress else None,
+        requested_at=job.requested_at,
+        updated_at=at,
+        channel_id=job.requested_by.channel_id,
+        conversation_id=job.requested_by.conversation_id,
+    )
