@@ -93,8 +93,18 @@ def test_a_run_that_is_killed_takes_its_children_with_it(checkout: Checkout) -> 
             time.sleep(0.1)
 
 
+@pytest.fixture
+def ctrl_c_is_heeded() -> Iterator[None]:
+    """As in a terminal: a shell has what it starts in the background ignore Ctrl-C, and make passes that on."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("by", ["Ctrl-C", "SIGTERM to make"])
-def test_stopping_make_run_leaves_no_process_and_loses_nothing(checkout: Checkout, by: str) -> None:
+def test_stopping_make_run_leaves_no_process_and_loses_nothing(
+    checkout: Checkout, by: str, ctrl_c_is_heeded: None
+) -> None:
     with running(checkout, "make", "run") as run:
         with queue(checkout) as kept:
             kept.create_queue()
