@@ -95,7 +95,7 @@ def test_a_run_that_is_killed_takes_its_children_with_it(checkout: Checkout) -> 
 
 @pytest.fixture
 def ctrl_c_is_heeded() -> Iterator[None]:
-    """As in a terminal: a shell has what it starts in the background ignore Ctrl-C, and make passes that on."""
+    """As in a terminal: what a shell starts in the background ignores Ctrl-C, and make passes that on."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
