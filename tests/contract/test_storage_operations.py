@@ -13,12 +13,16 @@ from adapters.storage_account import account_of
 from adapters.system_clock import SystemClock
 from adapters.table_conversations import TableConversationStore
 from adapters.table_delivery_ledger import TableDeliveryLedger
+from adapters.table_jobs import TableJobBoard
 from adapters.table_tenant_rates import TableTenantRates
 from adapters.table_turn_claims import TableTurnClaims
 from adapters.tables import Tables
 from agent.conversation import Conversation
 from agent.delivery import deliver
 from agent.incoming import parse_incoming
+from agent.job_entry import owner_key
+from agent.jobs.definition import Job
+from agent.jobs.entries import entry_of
 from agent.paced_connector import PacedConnector
 from agent.ports import Connector, DeliveryOptions
 from agent.proactive_message import ProactiveMessage, ToUser
@@ -27,6 +31,7 @@ from agent.turns import take_turn
 from local.azurite import Azurite
 from tests.unit.turns import incoming_activity
 
+TABLES = ("turnclaims", "conversations", "personalconversations", "deliveries", "tenantrates", "jobs")
 OPTIONS = DeliveryOptions(route="teams", service_url="https://smba.example/", agent_id="28:agent")
 
 
@@ -57,7 +62,14 @@ class Counted:
 @pytest.fixture
 async def counted(azurite: Azurite) -> AsyncIterator[Counted]:
     counted = Counted(azurite)
-    for table_name in ("turnclaims", "conversations", "personalconversations", "deliveries", "tenantrates"):
+    for table_name in (
+        "turnclaims",
+        "conversations",
+        "personalconversations",
+        "deliveries",
+        "tenantrates",
+        "jobs",
+    ):
         await counted.tables.table(table_name)
     counted.since_then()
     yield counted
@@ -151,3 +163,18 @@ async def test_messages_into_one_tenant_share_the_operations_for_their_slots(cou
     slots = {name: count for name, count in counted.since_then().items() if "tenantrates" in name}
     assert slots["GET tenantrates"] == slots["POST tenantrates"] == 1
     assert slots.get("PUT tenantrates", 0) <= 2
+
+
+async def test_each_use_of_the_board_costs_one_operation(counted: Counted) -> None:
+    board, chat = (
+        TableJobBoard(counted.tables),
+        Conversation(channel_id="msteams", conversation_id=str(uuid4()), service_url="https://smba.example/"),
+    )
+    now = counted.clock.now()
+    job = Job(job_id=str(uuid4()), kind="order_laptop", requested_at=now, requested_by=chat)
+    entry = entry_of(job, None, at=now)
+    assert await board.insert(entry)
+    await board.put(entry)
+    assert await board.find(owner_key(chat), job.job_id) == entry
+    assert await board.of_owner(owner_key(chat), at_most=5) == [entry]
+    assert counted.since_then() == {"POST jobs": 1, "PUT jobs": 1, "GET jobs": 2}

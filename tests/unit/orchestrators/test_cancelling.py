@@ -11,6 +11,7 @@ from agent.job_entry import JobEntry, Progress, owner_key
 from agent.job_report import JobReport
 from agent.jobs.definition import Done, Failed, Job, Outcome, Waiting
 from agent.ports import Services
+from orchestrators.follow_up import CHECKS_AN_EXECUTION
 from tests.unit.orchestrators.stepped_orchestration import SteppedOrchestration
 from tests.unit.orchestrators.test_follow_up import (
     CHAT,
@@ -146,6 +147,15 @@ async def test_a_job_that_cannot_be_cancelled_after_five_tries_goes_on_and_its_u
         "I have cancelled" if outcome == "cancelled" else "I am sorry, I could not cancel: Order a laptop."
     )
     assert services.connector.texts[1:] == ([] if outcome == "cancelled" else [PLACED, ""])
+
+
+async def test_a_job_that_has_started_over_is_cancelled_too(
+    services: InMemoryServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_catalog(monkeypatch, Scripted(Waiting(state={}, check_in=timedelta(seconds=5))))
+    run = cancelled_after(services, 5 * CHECKS_AN_EXECUTION + 3, kind="scripted")
+    assert await run.run() == {"outcome": "cancelled", "told": 1}
+    assert run.executions == 2
 
 
 async def test_an_order_that_the_shop_cancels_is_told_as_a_failure(services: InMemoryServices) -> None:
