@@ -67,7 +67,7 @@ class ConversationLines:
             while (wait := line.wait(self._now(), is_counted=is_counted)) > 0:
                 _refuse_after(last, self._now(), wait)
                 await self._clock.sleep(wait)
-        except BaseException:
+        except BaseException:  # likewise
             self.leave(line)
             raise
         return line

@@ -4,12 +4,15 @@ import time
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from agent.conversation import Conversation
+from agent.delivery_record import WhenAmbiguous
 from agent.incoming import BadTurn
 from agent.jobs.catalog import JOBS
-from agent.ports import ChannelBusy, ConversationGone
+from agent.ports import ChannelBusy, ConversationGone, DeliveryAmbiguous
+from agent.turns import CLAIM_HOLDS
 from tests.unit.turns import TENANT, USER, Channel, incoming_activity
 
 
@@ -289,3 +292,32 @@ async def test_a_turn_from_copilot_is_recognised_and_does_not_displace_the_teams
     assert conversation is not None
     assert conversation.is_from_copilot
     assert await channel.services.conversations.find_personal(TENANT, USER, route="teams") is None
+
+
+class TestWelcomeThatFailed:
+    """installationUpdate and conversationUpdate both ask for it; the first one did not get it through."""
+
+    async def fail_then_ask_again(self, channel: Channel, error: Exception, *, after: timedelta) -> None:
+        channel.services.connector.errors.append(error)
+        added = {"type": "installationUpdate", "action": "add"}
+        with pytest.raises(type(error)):
+            await channel.deliver(incoming_activity(id="incoming-1", **added))
+        channel.services.clock.step(after)
+        await channel.deliver(incoming_activity(id="incoming-2", **added))
+
+    async def test_one_that_was_refused_is_said_at_once_by_the_other(self, channel: Channel) -> None:
+        started = channel.services.clock.now()
+        busy = ChannelBusy("429", retry_after=timedelta(seconds=9))
+        await self.fail_then_ask_again(channel, busy, after=timedelta(0))
+        assert len(cards(channel.said())) == 1
+        assert channel.services.clock.now() == started
+
+    @pytest.mark.parametrize(("when_ambiguous", "welcomes"), [(None, 1), ("hold", 0)])
+    async def test_one_that_may_have_arrived_is_said_again_unless_it_is_to_be_held(
+        self, channel: Channel, when_ambiguous: WhenAmbiguous | None, welcomes: int
+    ) -> None:
+        channel.services.delivery_options = msgspec.structs.replace(
+            channel.services.delivery_options, ambiguous_sends=when_ambiguous
+        )
+        await self.fail_then_ask_again(channel, DeliveryAmbiguous("no answer"), after=CLAIM_HOLDS)
+        assert len(cards(channel.said())) == welcomes

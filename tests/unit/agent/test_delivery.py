@@ -460,6 +460,19 @@ async def test_what_was_being_sent_when_it_came_to_the_poison_queue_is_ambiguous
     assert (closed.state, closed.has_ended, closed.body) == ("ambiguous", True, body)
 
 
+async def test_what_may_have_arrived_is_ambiguous_when_it_comes_to_the_poison_queue_later() -> None:
+    services = await services_that_heard()
+    services.connector.errors.extend([DeliveryAmbiguous("no answer"), RuntimeError("whatever")])
+    await send(services, message())
+    services.clock.step(timedelta(minutes=1))
+    with pytest.raises(RuntimeError):
+        await send(services, message())
+    closed = await close_undelivered(
+        msgspec.json.encode(message()), ledger=services.ledger, clock=services.clock
+    )
+    assert (closed.state, closed.has_ended) == ("ambiguous", True)
+
+
 async def test_a_poisoned_message_closes_its_record_with_the_last_reason_and_keeps_its_body() -> None:
     services = InMemoryServices()
     to = {"kind": "conversation", "channelId": "msteams", "conversationId": "a:never-heard"}

@@ -122,6 +122,13 @@ def test_what_was_sent_without_a_slot_leaves_as_much_free() -> None:
     assert block.row.next_slot_at == NOON + 5 * slot_width(30)
 
 
+def test_what_is_owed_is_never_so_much_that_it_looks_like_a_wrong_clock() -> None:
+    row = first_row("t", NOON, limit=1)
+    block = reserve(row, earliest=NOON, latest=NOON + A_SECOND, wanted=1, owed=99, limit=1)
+    assert block
+    assert first_free(block.row, NOON) == NOON + FURTHEST_AHEAD
+
+
 def test_slots_that_went_by_are_lost() -> None:
     row = first_row("t", NOON, limit=30)
     assert first_free(row, NOON + 9 * A_SECOND) == NOON + 9 * A_SECOND

@@ -83,16 +83,18 @@ async def test_what_is_no_activity_is_400(endpoint: Endpoint, body: Any) -> None
     ("error", "status"),
     [(NotAuthenticated("no"), 401), (NotAuthorized("no"), 403), (KeysUnavailable("no"), 503)],
 )
-async def test_a_turn_that_is_not_let_in_begins_nothing(
-    endpoint: Endpoint, error: Exception, status: int
+async def test_a_turn_that_is_not_let_in_begins_nothing_and_the_log_says_why(
+    endpoint: Endpoint, error: Exception, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Closed:
         async def authenticate(self, authorization: str | None) -> Caller:
             raise error
 
     endpoint.services.token_validator = Closed()  # type: ignore[assignment]
-    response = await endpoint.post(incoming_activity())
+    with caplog.at_level("INFO"):
+        response = await endpoint.post(incoming_activity())
     assert (response.status_code, reason(response)) == (status, "no")
+    assert f"A turn was refused: {type(error).__name__}: no" in caplog.text
     assert endpoint.durable_client.started == []
     assert endpoint.services.connector.calls == []
 

@@ -230,6 +230,16 @@ async def test_what_ended_before_the_retention_is_dropped(services: InMemoryServ
     assert {status.name for status in statuses} == {"Completed", "Failed", "Terminated"}
 
 
+async def test_what_will_not_be_shown_of_a_card_is_named_at_start_up(
+    services: InMemoryServices, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(housekeeping, "all_findings", lambda: ["order.json: it has no fallbackText"])
+    await KEEP_HOUSE(timer=None, durable_client=RecordingDurableClient())
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "A card will not be shown as it is meant: order.json: it has no fallbackText"
+    ]
+
+
 async def test_a_report_is_kept_for_as_long_as_its_job_may_run_and_the_retention_besides(
     services: InMemoryServices,
 ) -> None:
