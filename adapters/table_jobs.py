@@ -3,12 +3,16 @@
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from adapters.table_client import RowExists
 from adapters.table_values import PARTITION_KEY, ROW_KEY, Row, literal
 from adapters.tables import Tables, delete_rows
+from agent.answer import Answer
 from agent.job_entry import ENDED, JobEntry
 
 JOBS = "jobs"
+LONGEST_COLUMN = 32_000  # characters; a column of a table holds 64 KiB in UTF-16
 
 
 class TableJobBoard:
@@ -59,7 +63,16 @@ def _columns(entry: JobEntry) -> dict[str, Any]:
         "updatedAt": entry.updated_at,
         "channelId": entry.channel_id,
         "conversationId": entry.conversation_id,
+        "hasBegun": entry.has_begun,
+        "answer": _json(entry.answer),
+        "request": _json(entry.request),
     }
+
+
+def _json(value: Any) -> str | None:
+    """The value for a column; None where there is none, or where it is too large for one."""
+    text = msgspec.json.encode(value).decode() if value is not None else None
+    return text if text and len(text) <= LONGEST_COLUMN else None
 
 
 def _entry_of(row: Row) -> JobEntry:
@@ -76,4 +89,7 @@ def _entry_of(row: Row) -> JobEntry:
         updated_at=columns["updatedAt"],
         channel_id=columns["channelId"],
         conversation_id=columns["conversationId"],
+        has_begun=columns.get("hasBegun", True),
+        answer=msgspec.json.decode(answer, type=Answer) if (answer := columns.get("answer")) else None,
+        request=msgspec.json.decode(request) if (request := columns.get("request")) else None,
     )

@@ -11,6 +11,14 @@ ADAPTIVE_CARD = "application/vnd.microsoft.card.adaptive"
 CARDS = Path(__file__).parent / "cards"
 
 
+class Citation(msgspec.Struct, frozen=True, kw_only=True):
+    """A source of what is said; the text refers to it by its place in the order: ``[1]``."""
+
+    title: str
+    url: str = ""
+    abstract: str = ""
+
+
 class Answer(msgspec.Struct, frozen=True):
     """``text`` (Markdown as Teams renders it) and ``card`` (an Adaptive Card); at least one is given."""
 

@@ -1,10 +1,11 @@
 """The entry of a job on the board: what its owner is shown of it, and may cancel."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+from agent.answer import Answer
 from agent.conversation import Conversation
 from agent.incoming import derived_key
 
@@ -29,7 +30,11 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One job as its owner sees it. ``step`` and ``percent``: what it last reported."""
+    """One job as its owner sees it. ``step`` and ``percent``: what it last reported.
+
+    ``has_begun``: its first step is over. ``answer``: the last that its owner is told of it. ``request``: as
+    in Job, to run it again.
+    """
 
     job_id: str
     kind: str
@@ -42,6 +47,9 @@ class JobEntry(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
     channel_id: str
     conversation_id: str
+    has_begun: bool = False
+    answer: Answer | None = None
+    request: Any = None
 
     @property
     def is_running(self) -> bool:

@@ -15,6 +15,7 @@ from agent.pacing import TenantRate
 from agent.turn_claim import TurnClaim, TurnResponse
 
 Slows = Literal["nothing", "conversation", "tenant"]
+WhyEnded = Literal["stopped", "over", "completed", "refused"]
 
 
 class ChannelError(Exception):
@@ -65,6 +66,15 @@ class MessageTooLarge(ChannelRefused):
 
 class ActivityNotFound(ChannelRefused):
     """The activity that was to be changed is not there: send a new one instead."""
+
+
+class StreamEnded(ChannelRefused):
+    """The channel takes nothing more for this stream. ``why``: the user ``stopped`` it, it is ``over`` (too
+    long, or too large), ``completed`` by a final before, or ``refused`` for another reason."""
+
+    def __init__(self, message: str, *, why: WhyEnded, trace: str = "") -> None:
+        super().__init__(message, trace=trace)
+        self.why: WhyEnded = why
 
 
 class TokenRefused(ChannelError):

@@ -1,19 +1,24 @@
 """What a kind of background job is: how it is asked for, begun, checked, and told of."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
-from agent.answer import Answer
+from agent.answer import Answer, Citation
 from agent.conversation import Conversation
 from agent.job_entry import Progress
 from agent.ports import Services
 
+# Orchestrators do what is new for jobs from a version on: those in flight go on as they began.
+JOB_VERSION = 2
+
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One background job that a user asked for: the input of its orchestration. ``request`` is the
-    user's text, or the data of the button that was pressed."""
+    user's text, or the data of the button that was pressed. A new one has the ``version`` JOB_VERSION; one
+    that tells none was begun before there were any."""
 
     version: int = 1
     job_id: str
@@ -32,6 +37,15 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True, tag="waiting", tag_fiel
 
     state: dict[str, Any]
     check_in: timedelta
+    tell: Answer | None = None
+    progress: Progress | None = None
+
+
+class Composing(
+    msgspec.Struct, frozen=True, kw_only=True, tag="composing", tag_field="outcome", rename="camel"
+):
+    """The answer is composed next, piece by piece (``Composed.compose``); ``tell`` is told before."""
+
     tell: Answer | None = None
     progress: Progress | None = None
 
@@ -56,7 +70,7 @@ class Cancelled(
     tell: Answer
 
 
-Outcome = Waiting | Done | Failed
+Outcome = Waiting | Composing | Done | Failed
 
 
 class JobDefinition(Protocol):
@@ -94,4 +108,22 @@ class Cancellable(Protocol):
         """Undo the outside work; what the user is told. ``Done`` where it is too late: the job has succeeded.
 
         It may run more than once for one job. An exception is retried, and then the job goes on.
+        """
+
+
+@runtime_checkable
+class Streamed(Protocol):
+    """A kind of job of seconds or minutes: where the channel streams, a stream shows that it runs."""
+
+    stop_cancels: bool  # whether the user's Stop cancels the job, or ends its stream alone
+
+
+@runtime_checkable
+class Composed(Streamed, Protocol):
+    """A kind of job whose answer is composed piece by piece, and streamed where the channel streams."""
+
+    def compose(self, job: Job, *, services: Services) -> AsyncIterator[str | Progress | Citation]:
+        """The answer's text in pieces, in their order; Progress while there is none yet; its citations.
+
+        It is run again, from its beginning, where its process died. An exception is told as ``failure``.
         """

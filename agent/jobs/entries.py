@@ -4,14 +4,21 @@ from datetime import datetime
 
 from agent.job_entry import JobEntry, JobState, owner_key
 from agent.jobs.catalog import job_of
-from agent.jobs.definition import Cancelled, Done, Failed, Job, Outcome, Waiting
+from agent.jobs.definition import Cancelled, Composing, Done, Failed, Job, Outcome, Waiting
 
-STATES: dict[type, JobState] = {Waiting: "running", Done: "done", Failed: "failed", Cancelled: "cancelled"}
+STATES: dict[type, JobState] = {
+    Waiting: "running",
+    Composing: "running",
+    Done: "done",
+    Failed: "failed",
+    Cancelled: "cancelled",
+}
 
 
 def entry_of(job: Job, outcome: Outcome | Cancelled | None, *, at: datetime) -> JobEntry:
     """The job's entry after this outcome; None: it was taken on, and has not begun."""
-    progress = outcome.progress if isinstance(outcome, Waiting) else None
+    goes_on = outcome if isinstance(outcome, Waiting | Composing) else None
+    progress = goes_on.progress if goes_on else None
     return JobEntry(
         job_id=job.job_id,
         kind=job.kind,
@@ -24,4 +31,7 @@ def entry_of(job: Job, outcome: Outcome | Cancelled | None, *, at: datetime) -> 
         updated_at=at,
         channel_id=job.requested_by.channel_id,
         conversation_id=job.requested_by.conversation_id,
+        has_begun=outcome is not None,
+        answer=outcome.tell if outcome and not goes_on else None,
+        request=job.request,
     )

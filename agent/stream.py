@@ -1,0 +1,32 @@
+"""The activities of a streamed message, as Teams takes them.
+
+Teams documentation, "Stream bot messages": updates are of the type ``typing`` and numbered from 1; the
+final is a message, has no number, and begins with the text that was streamed before it.
+"""
+
+from typing import Any
+
+LONGEST_INFORMATIVE = 1000  # characters; Teams takes 1 KB
+
+
+def informative(text: str, *, stream_id: str | None, sequence: int) -> dict[str, Any]:
+    """What is done just now, shown until there is text. The first has no ``stream_id``: it gets one."""
+    return _update("informative", text[:LONGEST_INFORMATIVE], stream_id=stream_id, sequence=sequence)
+
+
+def streaming(text: str, *, stream_id: str | None, sequence: int) -> dict[str, Any]:
+    """All of the answer's text so far."""
+    return _update("streaming", text, stream_id=stream_id, sequence=sequence)
+
+
+def final(outgoing: dict[str, Any], *, stream_id: str) -> dict[str, Any]:
+    """The message that ends the stream, in its place."""
+    info = {"type": "streaminfo", "streamId": stream_id, "streamType": "final"}
+    return {**outgoing, "type": "message", "entities": [*outgoing.get("entities", ()), info]}
+
+
+def _update(kind: str, text: str, *, stream_id: str | None, sequence: int) -> dict[str, Any]:
+    info: dict[str, Any] = {"type": "streaminfo", "streamType": kind, "streamSequence": sequence}
+    if stream_id:
+        info["streamId"] = stream_id
+    return {"type": "typing", "text": text, "entities": [info]}
