@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import msgspec
 from botbuilder.core import ActivityHandler, InvokeResponse, TurnContext
-from botbuilder.schema import Activity, ActivityTypes, Attachment, ChannelAccount
+from botbuilder.schema import Activity, ActivityTypes, Attachment, ChannelAccount, Entity
 
 from agent.answer import ADAPTIVE_CARD, Answer, card
 from agent.conversation import conversation_of
@@ -185,8 +185,16 @@ def execute_data(value: Any) -> Any:
 
 def to_botbuilder(answer: Answer) -> Activity:
     """The answer as botbuilder's Activity; it says what ``answer.to_activity()`` says as JSON."""
-    reply: Activity = Activity(type=ActivityTypes.message, text=answer.text or None)
+    reply: Activity = Activity(type=ActivityTypes.message, text=answer.marked_text or None)
     if answer.card is not None:
         reply.attachments = [Attachment(content_type=ADAPTIVE_CARD, content=answer.card)]
         reply.summary = answer.summary or None
+    reply.entities = [_entity(plain) for plain in answer.entities] or None
     return reply
+
+
+def _entity(plain: dict[str, Any]) -> Entity:
+    """botbuilder's Entity knows its ``type`` alone: what else it has, is additional."""
+    entity: Entity = Entity(type=plain["type"])
+    entity.additional_properties = {name: value for name, value in plain.items() if name != "type"}
+    return entity

@@ -33,6 +33,8 @@ def _message(follow_up: FollowUp) -> ProactiveMessage:
         to=ToConversation(channel_id=conversation.channel_id, conversation_id=conversation.conversation_id),
         text=follow_up.answer.text,
         card=follow_up.answer.card,
+        citations=follow_up.answer.citations,
+        is_generated=follow_up.answer.is_generated,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from agent.answer import Answer
+from agent.answer import MOST_CITATIONS, Answer, Citation
 from agent.incoming import entra_id, unquoted
 from agent.json_depth import DEEPEST, is_nested_deeper
 
@@ -99,6 +99,16 @@ class ProactiveMessage(
     to: ToUser | ToConversation | ToChannel
     text: str = ""
     card: dict[str, Any] | None = None
+    citations: Annotated[
+        tuple[Citation, ...],
+        msgspec.Meta(
+            max_length=MOST_CITATIONS,
+            description="The sources of the text, which refers to them as [1], [2] and so on.",
+        ),
+    ] = ()
+    is_generated: Annotated[
+        bool, msgspec.Meta(description="A language model made it: the channel shows that it may be wrong.")
+    ] = False
     expires_at: Utc | None = None
     waits: Annotated[
         int, msgspec.Meta(ge=0, description="How often it was put back for a busy channel; not for senders.")
@@ -112,10 +122,12 @@ class ProactiveMessage(
             raise ValueError("deliveryId must not end in a line feed")
         if not self.text and not self.card:
             raise ValueError("text or card must be given")
+        if self.citations and not self.text:
+            raise ValueError("citations need a text, which refers to them")
 
     @property
     def answer(self) -> Answer:
-        return Answer(self.text, self.card)
+        return Answer(self.text, self.card, self.citations, self.is_generated)
 
     def is_expired(self, now: datetime) -> bool:
         """Whether it is too late to deliver it: by its sender's word, or since it has waited for too long."""
@@ -148,7 +160,7 @@ def _without_base64(body: bytes) -> bytes:
 
 def message_schema() -> dict[str, Any]:
     """The JSON Schema of a proactive message; docs/proactive-message.schema.json is made from it."""
-    schema = msgspec.json.schema(ProactiveMessage)
+    schema = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(ProactiveMessage)))  # no tuples
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "ProactiveMessage",

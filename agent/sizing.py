@@ -25,7 +25,8 @@ def fitted(outgoing: dict[str, Any], *, max_bytes: int) -> list[dict[str, Any]]:
     text = outgoing.get("text") or ""
     whole = _with_smaller_cards({**outgoing, "text": ""}, max_bytes=max_bytes)
     head = {name: value for name, value in outgoing.items() if name not in WITH_THE_LAST}
-    room = max_bytes - size({**head, "text": ""})
+    of_text = {"entities": whole["entities"]} if "entities" in whole else {}  # its mentions and citations
+    room = max_bytes - size({**head, "text": "", **of_text})
     if room <= 0 or size(whole) > max_bytes:
         raise MessageTooLarge(f"the message has more than {max_bytes} bytes besides its text")
     text = "\n\n".join(filter(None, (text, whole.pop("text"))))
@@ -37,8 +38,8 @@ def fitted(outgoing: dict[str, Any], *, max_bytes: int) -> list[dict[str, Any]]:
     together = {**parts[-1], **last}
     if size(together) <= max_bytes:
         return [*parts[:-1], together]
-    without_text = {name: value for name, value in head.items() if name != "text"}
-    return [*parts, {**without_text, **last}]
+    alone = {name: value for name, value in {**head, **last}.items() if name not in ("text", "entities")}
+    return [*parts[:-1], {**parts[-1], **of_text}, alone]
 
 
 def size(outgoing: dict[str, Any]) -> int:
@@ -50,13 +51,15 @@ def size(outgoing: dict[str, Any]) -> int:
 
 
 def _with_smaller_cards(outgoing: dict[str, Any], *, max_bytes: int) -> dict[str, Any]:
-    """The activity with its cards, or, where that is too large, with their ``fallbackText`` as its text."""
+    """The activity with its cards, or, where they are too large, with their ``fallbackText`` as its text."""
     if size(outgoing) <= max_bytes:
         return outgoing
     attachments = outgoing.get("attachments") or []
     cards = [one["content"] for one in attachments if one.get("contentType") == ADAPTIVE_CARD]
     fallbacks = [card.get("fallbackText") or "" for card in cards]
-    if not cards or not all(fallbacks):
+    if not cards:
+        return outgoing
+    if not all(fallbacks):
         raise MessageTooLarge(f"the card has more than {max_bytes} bytes, and no fallbackText")
     log.warning(
         "A card of %s bytes is larger than %s: its fallbackText is sent instead", size(outgoing), max_bytes

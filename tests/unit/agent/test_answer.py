@@ -3,9 +3,11 @@
 import re
 from typing import Any
 
+import msgspec
 import pytest
 
-from agent.answer import ADAPTIVE_CARD, CARDS, Answer, card
+from adapters.model_codec import write
+from agent.answer import ADAPTIVE_CARD, CARDS, Answer, Citation, card
 from agent.bot import to_botbuilder
 
 
@@ -40,6 +42,16 @@ def test_each_card_has_a_fallback_and_a_version_that_teams_and_copilot_know(name
     assert filled["fallbackText"]
 
 
+GUIDE = Citation("Guide", "https://example.com/guide", "How it works.")
+HANDBOOK = Citation("Handbook")
+
+
+def claims(answer: Answer) -> list[dict[str, Any]]:
+    (entity,) = answer.to_activity()["entities"]
+    found: list[dict[str, Any]] = entity["citation"]
+    return found
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
@@ -60,10 +72,89 @@ def test_each_card_has_a_fallback_and_a_version_that_teams_and_copilot_know(name
                 "attachments": [{"contentType": ADAPTIVE_CARD, "content": {"fallbackText": "short"}}],
             },
         ),
+        (
+            Answer("Yes [1].", citations=(GUIDE,), is_generated=True),
+            {
+                "type": "message",
+                "text": "Yes [1].",
+                "entities": [
+                    {
+                        "type": "https://schema.org/Message",
+                        "@type": "Message",
+                        "@context": "https://schema.org",
+                        "additionalType": ["AIGeneratedContent"],
+                        "citation": [
+                            {
+                                "@type": "Claim",
+                                "position": 1,
+                                "appearance": {
+                                    "@type": "DigitalDocument",
+                                    "name": "Guide",
+                                    "url": "https://example.com/guide",
+                                    "abstract": "How it works.",
+                                },
+                            }
+                        ],
+                    }
+                ],
+            },
+        ),
     ],
 )
 def test_an_answer_is_the_same_activity_as_a_reply_and_as_a_follow_up(
     answer: Answer, expected: dict[str, Any]
 ) -> None:
     assert answer.to_activity() == expected
-    assert to_botbuilder(answer).serialize() == expected
+    assert write(to_botbuilder(answer)) == expected
+
+
+def test_what_was_generated_says_so_without_citations_and_what_was_not_is_cited_without_saying_so() -> None:
+    (generated,) = Answer("hi", is_generated=True).to_activity()["entities"]
+    assert generated["additionalType"] == ["AIGeneratedContent"]
+    assert "citation" not in generated
+    (cited,) = Answer("hi [1]", citations=(GUIDE,)).to_activity()["entities"]
+    assert "additionalType" not in cited
+
+
+def test_a_citation_that_the_text_does_not_refer_to_is_referred_to_at_its_end() -> None:
+    answer = Answer("See [2].", citations=(GUIDE, HANDBOOK))
+    assert answer.to_activity()["text"] == "See [2]. [1]"
+    assert [claim["position"] for claim in claims(answer)] == [1, 2]
+
+
+def test_a_source_without_address_and_abstract_has_its_title_alone() -> None:
+    (claim,) = claims(Answer("See [1].", citations=(HANDBOOK,)))
+    assert claim["appearance"] == {"@type": "DigitalDocument", "name": "Handbook"}
+
+
+def test_a_card_without_text_has_no_place_for_citations() -> None:
+    assert "entities" not in Answer(card={"fallbackText": "short"}, citations=(GUIDE,)).to_activity()
+
+
+def test_citations_keep_to_the_limits_that_teams_has() -> None:
+    long = Citation("t" * 81, abstract="a" * 161)
+    answer = Answer("See [1].", citations=(long,) * 21)
+    assert [claim["position"] for claim in claims(answer)] == list(range(1, 21))
+    appearance = claims(answer)[0]["appearance"]
+    assert appearance["name"] == "t" * 79 + "…"
+    assert appearance["abstract"] == "a" * 159 + "…"
+
+
+@pytest.mark.parametrize(
+    ("title", "url"),
+    [("", ""), (" ", "https://example.com"), ("Guide", "javascript:x"), ("Guide", "guide.html")],
+)
+def test_what_teams_would_not_take_for_a_source_is_no_citation(title: str, url: str) -> None:
+    with pytest.raises(ValueError, match="a citation"):
+        Citation(title, url)
+
+
+def test_an_answer_that_was_stored_before_there_were_citations_is_still_read() -> None:
+    stored = {"text": "hi", "card": None}
+    assert msgspec.convert(stored, type=Answer) == Answer("hi")
+
+
+def test_an_answer_comes_out_of_the_task_hub_as_it_went_in() -> None:
+    answer = Answer("Yes [1].", citations=(GUIDE, HANDBOOK), is_generated=True)
+    stored = msgspec.json.encode(msgspec.to_builtins(answer))
+    assert msgspec.json.decode(stored, type=Answer) == answer

@@ -10,6 +10,7 @@ import pytest
 
 from adapters.in_memory import InMemoryServices
 from agent.addressing import ConversationUnknown
+from agent.answer import Answer, Citation
 from agent.conversation import Conversation
 from agent.delivery import MOST_RESENDS, SEND_HOLDS, deliver
 from agent.delivery_record import DeliveryRecord, WhenAmbiguous
@@ -522,6 +523,15 @@ def test_json_and_base64_of_json_are_read(encode: Any) -> None:
     )
 
 
+def test_a_sender_may_give_sources_and_say_that_it_was_generated() -> None:
+    source = {"title": "Guide", "url": "https://example.com/guide", "abstract": "How it works."}
+    sent = {**GOOD, "text": "Yes [1].", "citations": [source], "isGenerated": True}
+    message = parse_proactive_message(json.dumps(sent).encode())
+    guide = Citation("Guide", "https://example.com/guide", "How it works.")
+    assert message.answer == Answer("Yes [1].", citations=(guide,), is_generated=True)
+    assert parse_proactive_message(msgspec.json.encode(message)) == message
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -538,6 +548,11 @@ def test_json_and_base64_of_json_are_read(encode: Any) -> None:
         json.dumps({**GOOD, "deliveryId": "d-1\n"}).encode(),
         json.dumps({**GOOD, "version": 2}).encode(),
         json.dumps({**GOOD, "extra": 1}).encode(),
+        json.dumps({**GOOD, "citations": [{"title": "Guide"}] * 21}).encode(),
+        json.dumps({**GOOD, "citations": [{"title": ""}]}).encode(),
+        json.dumps({**GOOD, "citations": [{"title": "Guide", "url": "guide.html"}]}).encode(),
+        json.dumps({**GOOD, "citations": [{"title": "Guide", "link": "https://example.com"}]}).encode(),
+        json.dumps({**GOOD, "text": "", "card": {"a": 1}, "citations": [{"title": "Guide"}]}).encode(),
         json.dumps({**GOOD, "to": {"kind": "user"}}).encode(),
         json.dumps({**GOOD, "to": {"kind": "everybody"}}).encode(),
         json.dumps({**GOOD, "expiresAt": "tomorrow"}).encode(),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.answer import Answer
+from agent.answer import Answer, Citation
 from agent.ports import MessageTooLarge
 from agent.sizing import fitted, size
 from agent.splitting import split
@@ -155,6 +155,33 @@ def test_the_card_goes_with_the_last_part_of_the_text() -> None:
     assert len(parts) == 2
     assert ["attachments" in part for part in parts] == [False, True]
     assert all(size(part) <= LIMIT for part in parts)
+
+
+SOURCES = (Citation("Guide", "https://example.com/guide"),)
+
+
+def test_citations_go_with_the_last_part_of_the_text_which_leaves_room_for_them() -> None:
+    answer = Answer("word " * 150, citations=SOURCES, is_generated=True)
+    parts = fitted(answer.to_activity(), max_bytes=LIMIT)
+    assert [list(part) for part in parts[:-1]] == [["type", "text"]] * (len(parts) - 1)
+    assert list(parts[-1]) == ["type", "text", "entities"]
+    assert parts[-1]["text"].endswith("[1]")
+    assert all(size(part) <= LIMIT for part in parts)
+
+
+def test_citations_stay_with_the_text_where_the_card_has_to_go_alone() -> None:
+    card = {"type": "AdaptiveCard", "fallbackText": "An order", "body": ["x" * 50]}
+    answer = Answer("word " * 150, card, citations=SOURCES)
+    *texts_before, last_text, alone = fitted(answer.to_activity(), max_bytes=LIMIT)
+    assert not any("entities" in part for part in texts_before)
+    assert list(last_text) == ["type", "text", "entities"]
+    assert list(alone) == ["type", "attachments"]
+
+
+def test_citations_that_leave_no_room_for_a_text_are_refused() -> None:
+    many = tuple(Citation("Guide", f"https://example.com/{number}") for number in range(5))
+    with pytest.raises(MessageTooLarge, match="besides its text"):
+        fitted(Answer("word", citations=many).to_activity(), max_bytes=LIMIT)
 
 
 def test_a_card_that_is_too_large_becomes_its_fallback_text_and_the_log_says_so(

@@ -8,7 +8,7 @@ import pytest
 
 from adapters.in_memory import InMemoryServices
 from agent import follow_up as follow_ups
-from agent.answer import Answer
+from agent.answer import Answer, Citation
 from agent.conversation import Conversation
 from agent.delivery_record import DeliveryRecord
 from agent.jobs import catalog, running
@@ -250,6 +250,16 @@ async def test_a_failure_that_was_foreseen_is_told(
     in_catalog(monkeypatch, Scripted(Failed(tell=Answer("out of stock"))))
     assert await orchestration(services, kind="scripted").run() == {"outcome": "failed", "told": 1}
     assert services.connector.texts == ["out of stock"]
+
+
+async def test_what_a_job_tells_keeps_its_sources_and_that_it_was_generated(
+    services: InMemoryServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generated = Answer("Yes [1].", citations=(Citation("Guide", "https://example.com"),), is_generated=True)
+    in_catalog(monkeypatch, Scripted(Done(tell=generated)))
+    await orchestration(services, kind="scripted").run()
+    (sent,) = services.connector.calls
+    assert sent.body == generated.to_activity()
 
 
 async def test_a_job_whose_kind_was_taken_out_of_the_app_is_told_so(services: InMemoryServices) -> None:
