@@ -29,6 +29,9 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
         "--data-dir", type=Path, help="where the task hub is kept (default: <script-root>/.devhost)"
     )
     start.add_argument("--functions", nargs="+", default=[], metavar="NAME", help="run only these functions")
+    start.add_argument(
+        "--shares-hub", action="store_true", help="beside other such processes on the same data directory"
+    )
     start.add_argument("--verbose", action="store_true", help="log everything")
     return parser.parse_args(argv)
 
@@ -52,6 +55,7 @@ def _run(arguments: argparse.Namespace) -> None:
         address=arguments.address,
         port=port,
         only=arguments.functions,
+        shares_hub=arguments.shares_hub,
     )
     asyncio.run(Host(options, host_json).run())
 

@@ -22,7 +22,7 @@ from devhost.durable.task_hub import TaskHub
 from devhost.errors import AppLoadError, HostStartError
 from devhost.http_listener import HttpListener
 from devhost.invoker import Invoker
-from devhost.lock_file import hold_lock
+from devhost.lock_file import HubLock
 from devhost.queue_listener import QueueListener
 from devhost.queue_output import QueueOutput
 from devhost.queue_settings import QueueSettings, read_queue_settings
@@ -45,6 +45,7 @@ class HostOptions:
     address: str
     port: int
     only: Sequence[str] = ()
+    shares_hub: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ class _Parts:
     http: HttpListener
     admin: AdminApi
     dispatcher: Dispatcher
-    listeners: Sequence[QueueListener | TimerListener]
+    queues: Sequence[QueueListener]
+    timers: Sequence[TimerListener]
 
     async def stop(self) -> None:
         self.http.close_functions()
@@ -62,7 +64,8 @@ class _Parts:
         await asyncio.gather(
             self.dispatcher.stop(_GRACE_SECONDS),
             self.admin.stop(_GRACE_SECONDS),
-            *(listener.stop(_GRACE_SECONDS) for listener in self.listeners),
+            *(queue.stop(_GRACE_SECONDS) for queue in self.queues),
+            *(timer.stop(_GRACE_SECONDS) for timer in self.timers),
         )
         await self.http.stop()
 
@@ -85,13 +88,15 @@ class Host:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         try:
             options.data_dir.mkdir(parents=True, exist_ok=True)
-            lock = hold_lock(options.data_dir / f"{self._hub_name}.lock")
+            lock = HubLock(options.data_dir / f"{self._hub_name}.lock")
+            if not options.shares_hub:
+                lock.require()
             hub = TaskHub(options.data_dir / f"{self._hub_name}.sqlite")
         except (OSError, sqlite3.Error) as error:
             raise HostStartError(f"The task hub in {options.data_dir} cannot be opened: {error}.") from None
         storage = StorageConnections()
         try:
-            await self._serve(hub, storage, stop)
+            await self._serve(hub, lock, storage, stop)
         finally:
             await storage.close()
             hub.close()
@@ -130,13 +135,13 @@ class Host:
             route_prefix=self._route_prefix,
             apis=[management.handle, admin.handle],
         )
-        listeners: list[QueueListener | TimerListener] = [
-            *(QueueListener(f, invoker, storage, self._queues) for f in app.of_type("queueTrigger")),
-            *(TimerListener(f, invoker, hub, utc_now) for f in app.of_type("timerTrigger")),
-        ]
-        return _Parts(http, admin, dispatcher, listeners)
+        queues = [QueueListener(f, invoker, storage, self._queues) for f in app.of_type("queueTrigger")]
+        timers = [TimerListener(f, invoker, hub, utc_now) for f in app.of_type("timerTrigger")]
+        return _Parts(http, admin, dispatcher, queues, timers)
 
-    async def _serve(self, hub: TaskHub, storage: StorageConnections, stop: asyncio.Event) -> None:
+    async def _serve(
+        self, hub: TaskHub, lock: HubLock, storage: StorageConnections, stop: asyncio.Event
+    ) -> None:
         options = self._options
         loaded, errors = self._load()
         app = loaded or LoadedApp()
@@ -155,15 +160,34 @@ class Host:
             *differences(app, self._queues),
         ]:
             logger.info("%s", line)
-        if loaded is not None:  # without its functions, what the hub holds waits for the repaired app
-            parts.dispatcher.start()
-        for listener in parts.listeners:
+        for listener in parts.queues:
             listener.start()
+        waiting = None
+        if lock.take():
+            self._run_hub(parts, has_app=loaded is not None)
+        else:
+            parts.dispatcher.stand_by()
+            waiting = asyncio.create_task(self._take_over(parts, lock, has_app=loaded is not None))
         logger.info("Host started; task hub '%s', data in %s", self._hub_name, options.data_dir)
         await stop.wait()
         logger.info("Stopping: no new work; what runs may end within %d seconds.", _GRACE_SECONDS)
+        if waiting:
+            waiting.cancel()
         await parts.stop()
         logger.info("Stopped.")
+
+    async def _take_over(self, parts: _Parts, lock: HubLock, *, has_app: bool) -> None:
+        logger.info("Another process runs the task hub; this one takes over when that is gone.")
+        await lock.wait()
+        logger.info("This process runs the task hub now.")
+        self._run_hub(parts, has_app=has_app)
+
+    def _run_hub(self, parts: _Parts, *, has_app: bool) -> None:
+        """Run orchestrations and timers."""
+        if has_app:  # without its functions, what the hub holds waits for the repaired app
+            parts.dispatcher.start(is_shared=self._options.shares_hub)
+        for listener in parts.timers:
+            listener.start()
 
 
 def require_storage(app: LoadedApp) -> None:

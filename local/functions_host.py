@@ -23,11 +23,18 @@ def functions_url(ports: Ports) -> str:
 
 
 def start_functions_host(
-    ports: Ports, *, script_root: Path, data: Path, logs: Path, settings: Mapping[str, str], home: Path = ROOT
+    ports: Ports,
+    *,
+    script_root: Path,
+    data: Path,
+    logs: Path,
+    settings: Mapping[str, str],
+    home: Path = ROOT,
+    shares_hub: bool = False,
 ) -> ChildProcess:
     """Start devhost on the app in ``script_root``; ``settings`` win over its local.settings.json.
 
-    ``home`` is the directory in which the package devhost lies.
+    ``home`` is the directory in which the package devhost lies. ``shares_hub``: beside others on ``data``.
     """
     command: list[str | Path] = [
         sys.executable,
@@ -35,6 +42,7 @@ def start_functions_host(
         *("--address", LOOPBACK, "--port", str(ports.functions_port)),
         *("--script-root", script_root),
         *("--data-dir", data),
+        *(["--shares-hub"] if shares_hub else []),
     ]
     return ChildProcess.start(
         "devhost",

@@ -20,6 +20,7 @@ from devhost.storable_text import describe
 logger = logging.getLogger("devhost")
 _RETRY_SECONDS = 5.0  # doubled for each further failure of one step, up to the longest
 _LONGEST_RETRY_SECONDS = 300.0
+_LOOK_SECONDS = 0.1  # at what other processes put into the hub
 _LONGEST_SLEEP_SECONDS = 60.0  # so that a changed clock is noticed
 
 
@@ -54,21 +55,28 @@ class Dispatcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers_changed = asyncio.Event()
         self._is_stopping = False
-        self._timer_task: asyncio.Task[None] | None = None
+        self._stands_by = False
+        self._loops: list[asyncio.Task[None]] = []
 
-    def start(self) -> None:
-        """Take up what the hub holds, from this run or an earlier one."""
+    def stand_by(self) -> None:
+        """Leave the hub's work to the process that has its lock, until `start`."""
+        self._stands_by = True
+
+    def start(self, *, is_shared: bool = False) -> None:
+        """Take up what the hub holds, from this run or an earlier one; `is_shared`: others write into it."""
+        self._stands_by = False
         self._activities.extend(self._hub.pending_activities())
         for instance_id in self._hub.waiting_instances():
             self.wake(instance_id)
-        self._timer_task = asyncio.get_running_loop().create_task(self._fire_timers())
+        loops = [self._fire_timers(), *([self._watch()] if is_shared else [])]
+        self._loops = [asyncio.get_running_loop().create_task(loop) for loop in loops]
         self._pump_activities()
 
     async def stop(self, grace_seconds: float) -> None:
         """Begin nothing more; wait for what runs, then cancel it. Cancelled work is still in the hub."""
         self._is_stopping = True
-        if self._timer_task:
-            self._timer_task.cancel()
+        for loop in self._loops:
+            loop.cancel()
         for retry in self._retries.values():
             retry.cancel()
         if self._tasks:
@@ -79,6 +87,8 @@ class Dispatcher:
 
     def wake(self, instance_id: str) -> None:
         """Say that an instance has a message."""
+        if self._stands_by:
+            return  # who runs the hub looks for what others put into it
         if instance_id in self._stepping:
             self._again.add(instance_id)
         elif instance_id not in self._queued:
@@ -200,6 +210,17 @@ class Dispatcher:
     def _requeue(self, work: ActivityWork) -> None:
         self._activities.append(work)
         self._pump_activities()
+
+    async def _watch(self) -> None:
+        """Take up what other processes put into the hub."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                if self._hub.was_changed_elsewhere():
+                    for instance_id in self._hub.waiting_instances():
+                        self.wake(instance_id)
+            except Exception:  # the host's own loop: what comes must go on being found
+                logger.exception("The hub could not be looked at; trying again")
 
     async def _fire_timers(self) -> None:
         while True:

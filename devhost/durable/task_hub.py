@@ -30,6 +30,7 @@ class TaskHub:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(SCHEMA)
+        self._version_seen = self._data_version()
 
     def close(self) -> None:
         """Close the file; the write-ahead log is folded in."""
@@ -45,6 +46,15 @@ class TaskHub:
             if self._db.in_transaction:  # a COMMIT that fails may have ended it
                 self._db.execute("ROLLBACK")
             raise
+
+    def was_changed_elsewhere(self) -> bool:
+        """Whether another process has written since this was last asked."""
+        before, self._version_seen = self._version_seen, self._data_version()
+        return self._version_seen != before
+
+    def _data_version(self) -> int:
+        """A number that changes with each transaction of another connection (SQLite documentation)."""
+        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
     def create_instance(
         self, instance_id: str, execution_id: str, name: str, started: Event, now: datetime
