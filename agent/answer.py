@@ -16,7 +16,7 @@ LONGEST_TITLE = 80
 LONGEST_ABSTRACT = 160
 
 
-class Citation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Citation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Where a statement comes from: the source's title, its address and what it says, in a sentence."""
 
     title: Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1})]
@@ -37,14 +37,6 @@ class Citation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         if self.abstract:
             document["abstract"] = _shortened(self.abstract, LONGEST_ABSTRACT)
         return {"@type": "Claim", "position": position, "appearance": document}
-
-
-class Citation(msgspec.Struct, frozen=True, kw_only=True):
-    """A source of what is said; the text refers to it by its place in the order: ``[1]``."""
-
-    title: str
-    url: str = ""
-    abstract: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True):

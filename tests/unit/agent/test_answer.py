@@ -42,8 +42,8 @@ def test_each_card_has_a_fallback_and_a_version_that_teams_and_copilot_know(name
     assert filled["fallbackText"]
 
 
-GUIDE = Citation("Guide", "https://example.com/guide", "How it works.")
-HANDBOOK = Citation("Handbook")
+GUIDE = Citation(title="Guide", url="https://example.com/guide", abstract="How it works.")
+HANDBOOK = Citation(title="Handbook")
 
 
 def claims(answer: Answer) -> list[dict[str, Any]]:
@@ -132,7 +132,7 @@ def test_a_card_without_text_has_no_place_for_citations() -> None:
 
 
 def test_citations_keep_to_the_limits_that_teams_has() -> None:
-    long = Citation("t" * 81, abstract="a" * 161)
+    long = Citation(title="t" * 81, abstract="a" * 161)
     answer = Answer("See [1].", citations=(long,) * 21)
     assert [claim["position"] for claim in claims(answer)] == list(range(1, 21))
     appearance = claims(answer)[0]["appearance"]
@@ -146,7 +146,7 @@ def test_citations_keep_to_the_limits_that_teams_has() -> None:
 )
 def test_what_teams_would_not_take_for_a_source_is_no_citation(title: str, url: str) -> None:
     with pytest.raises(ValueError, match="a citation"):
-        Citation(title, url)
+        Citation(title=title, url=url)
 
 
 def test_an_answer_that_was_stored_before_there_were_citations_is_still_read() -> None:

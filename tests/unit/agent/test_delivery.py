@@ -527,7 +527,7 @@ def test_a_sender_may_give_sources_and_say_that_it_was_generated() -> None:
     source = {"title": "Guide", "url": "https://example.com/guide", "abstract": "How it works."}
     sent = {**GOOD, "text": "Yes [1].", "citations": [source], "isGenerated": True}
     message = parse_proactive_message(json.dumps(sent).encode())
-    guide = Citation("Guide", "https://example.com/guide", "How it works.")
+    guide = Citation(title="Guide", url="https://example.com/guide", abstract="How it works.")
     assert message.answer == Answer("Yes [1].", citations=(guide,), is_generated=True)
     assert parse_proactive_message(msgspec.json.encode(message)) == message
 

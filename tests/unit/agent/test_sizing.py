@@ -157,7 +157,7 @@ def test_the_card_goes_with_the_last_part_of_the_text() -> None:
     assert all(size(part) <= LIMIT for part in parts)
 
 
-SOURCES = (Citation("Guide", "https://example.com/guide"),)
+SOURCES = (Citation(title="Guide", url="https://example.com/guide"),)
 
 
 def test_citations_go_with_the_last_part_of_the_text_which_leaves_room_for_them() -> None:
@@ -179,7 +179,7 @@ def test_citations_stay_with_the_text_where_the_card_has_to_go_alone() -> None:
 
 
 def test_citations_that_leave_no_room_for_a_text_are_refused() -> None:
-    many = tuple(Citation("Guide", f"https://example.com/{number}") for number in range(5))
+    many = tuple(Citation(title="Guide", url=f"https://example.com/{number}") for number in range(5))
     with pytest.raises(MessageTooLarge, match="besides its text"):
         fitted(Answer("word", citations=many).to_activity(), max_bytes=LIMIT)
 

@@ -255,7 +255,9 @@ async def test_a_failure_that_was_foreseen_is_told(
 async def test_what_a_job_tells_keeps_its_sources_and_that_it_was_generated(
     services: InMemoryServices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    generated = Answer("Yes [1].", citations=(Citation("Guide", "https://example.com"),), is_generated=True)
+    generated = Answer(
+        "Yes [1].", citations=(Citation(title="Guide", url="https://example.com"),), is_generated=True
+    )
     in_catalog(monkeypatch, Scripted(Done(tell=generated)))
     await orchestration(services, kind="scripted").run()
     (sent,) = services.connector.calls
