@@ -3,7 +3,7 @@
 import azure.durable_functions as df
 import azure.functions as func
 
-from activities import run_job, send_follow_up
+from activities import run_job, send_follow_up, show_job
 from orchestrators import follow_up
 from triggers import daily_digest, housekeeping, job_events, messages, proactive_messages
 
@@ -19,3 +19,4 @@ app.register_functions(follow_up.blueprint)
 
 app.register_functions(run_job.blueprint)
 app.register_functions(send_follow_up.blueprint)
+app.register_functions(show_job.blueprint)

@@ -12,6 +12,7 @@ from adapters.table_client import RowChanged, RowExists, RowMissing
 from adapters.table_values import literal
 from adapters.tables import Tables, delete_rows
 from agent.turn_claim import TurnClaim, TurnResponse
+from agent.view import View
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class TableTurnClaims:
         row = await table.get(turn_key)
         if row is None:
             return None
-        response = row.columns.get("response")
+        response, view = row.columns.get("response"), row.columns.get("view")
         return TurnClaim(
             turn_key=turn_key,
             state=row.columns["state"],
@@ -52,6 +53,7 @@ class TableTurnClaims:
             sent_ids=tuple(json.loads(row.columns.get("sentIds", "[]"))),
             ambiguities=row.columns.get("ambiguities", 0),
             response=TurnResponse(**json.loads(zlib.decompress(response))) if response else None,
+            view=msgspec.json.decode(view, type=View) if view else None,
             version=row.etag,
         )
 
@@ -65,6 +67,8 @@ class TableTurnClaims:
             columns["sentIds"] = json.dumps(claim.sent_ids)
         if claim.ambiguities:
             columns["ambiguities"] = claim.ambiguities
+        if claim.view is not None:
+            columns["view"] = msgspec.json.encode(claim.view).decode()
         if claim.response is not None:
             kept = {"status": claim.response.status, "body": claim.response.body}
             zipped = zlib.compress(json.dumps(kept).encode())

@@ -8,15 +8,17 @@ from agent.delivery_record import DeliveryState
 from agent.jobs.definition import Job
 from agent.ports import Services
 from agent.proactive_message import ProactiveMessage, ToConversation
+from agent.stream import OpenStream
 from agent.undelivered import close_undelivered
 
 
 class FollowUp(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The ``number``-th thing this job tells, from 1."""
+    """The ``number``-th thing this job tells, from 1; as the final of ``stream`` where that is still open."""
 
     job: Job
     number: int
     answer: Answer
+    stream: OpenStream | None = None
 
 
 class FollowUpSent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -1,9 +1,9 @@
-"""The card that lists a user's jobs, with a button for each that can be cancelled."""
+"""The cards of jobs: one job as it runs, and the list of a user's jobs; with a button to cancel each."""
 
 from typing import Any
 
 from agent.answer import Answer, card
-from agent.job_entry import JobEntry
+from agent.job_entry import JobEntry, JobState
 
 
 def jobs_card(heading: str, entries: list[JobEntry]) -> Answer:
@@ -13,6 +13,20 @@ def jobs_card(heading: str, entries: list[JobEntry]) -> Answer:
     return Answer(card=card("jobs", heading=heading, summary=summary, jobs=jobs))
 
 
+def running_card(*, title: str, text: str, progress: str, state: JobState, job_id: str) -> Answer:
+    """One job: what was said when it was taken on, and how far it is; shown anew as it moves.
+
+    It is a card alone, for the channel tells no id by which a text with a card could be changed (Teams).
+    """
+    says = progress or "Under way" if state == "running" else state.capitalize()
+    actions = [_cancel(job_id)] if state == "running" else []
+    return Answer(card=card("job", title=title, text=text, progress=says, actions=actions))
+
+
+def _cancel(job_id: str) -> dict[str, Any]:
+    return {"type": "Action.Submit", "title": "Cancel", "data": {"cancel": job_id}}
+
+
 def _item(entry: JobEntry, *, is_first: bool) -> dict[str, Any]:
     says = [
         {"type": "TextBlock", "text": entry.title, "weight": "bolder", "wrap": True},
@@ -20,8 +34,7 @@ def _item(entry: JobEntry, *, is_first: bool) -> dict[str, Any]:
     ]
     columns: list[dict[str, Any]] = [{"type": "Column", "width": "stretch", "items": says}]
     if entry.is_running:
-        cancel = {"type": "Action.Submit", "title": "Cancel", "data": {"cancel": entry.job_id}}
-        button = {"type": "ActionSet", "actions": [cancel]}
+        button = {"type": "ActionSet", "actions": [_cancel(entry.job_id)]}
         columns.append(
             {"type": "Column", "width": "auto", "verticalContentAlignment": "center", "items": [button]}
         )

@@ -1,38 +1,35 @@
-"""How a job is shown while it runs: what has become of what the turn began with its acknowledgement."""
+"""How a job is shown while it runs: as a stream, as a card that moves, or by messages; moved on here."""
 
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
 
 import msgspec
 
+from agent.answer import Answer
 from agent.conversation import PERSONAL, Conversation
-from agent.jobs.definition import JobDefinition, Streamed
-from agent.ports import WhyEnded
+from agent.delivery import deliver
+from agent.job_card import running_card
+from agent.job_entry import JobState, Progress
+from agent.jobs.catalog import job_of
+from agent.jobs.definition import Job, JobDefinition, Streamed
+from agent.ports import ChannelError, ChannelRefused, ConversationGone, Services, StreamEnded
+from agent.proactive_message import ProactiveMessage, ToConversation
+from agent.stream import final, informative
+from agent.turns import CLAIM_HOLDS, LOOK_AGAIN_SECONDS
+from agent.view import CLOSE_AFTER, View, ViewKind
 
 TEAMS = "msteams"
-ViewKind = Literal["stream", "card", "messages"]
+SHORTEST_PAUSE = timedelta(seconds=1)  # between two requests of a stream
+MESSAGES_APART = timedelta(minutes=1)
+HANDED_OVER = "I am still at it. I will send you a message as soon as there is news."
 
 
-class View(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Where a job is shown. It crosses the task hub.
+class Showing(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What is to be shown of a job now; ``view`` is None until there is one."""
 
-    ``stream``: a streamed message, ``activity_id`` its stream's id, ``sequence`` its last update's number;
-    ``card``: a card that is updated in place, ``activity_id`` its own; ``messages``: a message for each news.
-    ``opened_at``: when it began; ``shown_at`` and ``shown``: when it was last moved on, and with what words.
-    ``ended``: why the stream takes nothing more; "" while it does.
-    """
-
-    kind: ViewKind
-    opened_at: datetime
-    shown_at: datetime
-    activity_id: str | None = None
-    sequence: int = 0
-    shown: str = ""
-    ended: WhyEnded | Literal["", "handed over"] = ""
-
-    @property
-    def is_streaming(self) -> bool:
-        return self.kind == "stream" and not self.ended and bool(self.activity_id)
+    job: Job
+    view: View | None
+    progress: Progress | None = None
+    state: JobState = "running"
 
 
 def view_kind(definition: JobDefinition, conversation: Conversation) -> ViewKind:
@@ -46,3 +43,120 @@ def view_kind(definition: JobDefinition, conversation: Conversation) -> ViewKind
     if isinstance(definition, Streamed) and conversation.conversation_type == PERSONAL:
         return "stream"
     return "messages" if conversation.is_from_copilot else "card"
+
+
+def words_of(progress: Progress | None) -> str:
+    """A progress in one line."""
+    if progress is None:
+        return ""
+    return progress.step if progress.percent is None else f"{progress.step} ({progress.percent}%)"
+
+
+async def show(showing: Showing, *, services: Services) -> View:
+    """Show how the job is, where that is not shown yet; the view as it is then.
+
+    What the channel does not take is not shown: no job depends on it. Raises what storage raises.
+    """
+    view = showing.view or await _opened(showing.job, services=services)
+    if view.ended:
+        return view
+    moves = {"stream": _stream, "card": _update_card, "messages": _message}
+    try:
+        return await moves[view.kind](showing, view, services=services)
+    except ChannelError as error:
+        return _after(error, showing.job, view, now=services.clock.now())
+
+
+def _after(error: ChannelError, job: Job, view: View, *, now: datetime) -> View:
+    """The view after the channel did not take what was to be shown."""
+    if isinstance(error, StreamEnded):
+        cancels = error.why == "stopped" and _stop_cancels(job)
+        return msgspec.structs.replace(view, ended=error.why, cancels_job=cancels)
+    if isinstance(error, ChannelRefused | ConversationGone):
+        return msgspec.structs.replace(view, ended="refused")
+    return msgspec.structs.replace(view, shown_at=now)  # busy, or nobody knows: the next time will tell
+
+
+async def _opened(job: Job, *, services: Services) -> View:
+    """What the job's turn has opened; messages, where it opened nothing, or has died."""
+    clock, waits_from = services.clock, services.clock.now()
+    while clock.now() - waits_from < CLAIM_HOLDS:
+        claim = await services.turn_claims.read(job.job_id)
+        if claim is None:
+            break
+        if claim.state == "acknowledged":
+            if claim.view is None or not claim.sent_ids or claim.sent_ids[0] is None:
+                break
+            return msgspec.structs.replace(claim.view, activity_id=claim.sent_ids[0])
+        if clock.now() - claim.claimed_at >= CLAIM_HOLDS:
+            break
+        await clock.sleep(LOOK_AGAIN_SECONDS)
+    return View(kind="messages", opened_at=job.requested_at, shown_at=job.requested_at)
+
+
+async def _stream(showing: Showing, view: View, *, services: Services) -> View:
+    """The stream's next informative update; its final, once it has lasted long enough."""
+    clock, job = services.clock, showing.job
+    pause = view.shown_at + SHORTEST_PAUSE - clock.now()
+    if pause > timedelta(0):
+        await clock.sleep(pause.total_seconds())
+    stream = view.open_stream
+    assert stream is not None, "a stream that is not open has ended"
+    place = job.requested_by.place
+    words = words_of(showing.progress) or view.shown
+    if clock.now() - view.opened_at >= CLOSE_AFTER:
+        said = f"{words}\n\n{HANDED_OVER}"
+        await services.connector.send(final(Answer(said).to_activity(), stream_id=stream.stream_id), at=place)
+        return msgspec.structs.replace(view, shown=said, shown_at=clock.now(), ended="completed")
+    update = informative(words, stream_id=stream.stream_id, sequence=view.sequence + 1)
+    await services.connector.send(update, at=place)
+    return msgspec.structs.replace(view, shown=words, shown_at=clock.now(), sequence=view.sequence + 1)
+
+
+async def _update_card(showing: Showing, view: View, *, services: Services) -> View:
+    job = showing.job
+    words = words_of(showing.progress)
+    if view.activity_id is None or (words == view.shown and showing.state == "running"):
+        return view
+    answer = running_card(
+        title=job_of(job).title,
+        text=job_of(job).acknowledgement(job).text,
+        progress=words,
+        state=showing.state,
+        job_id=job.job_id,
+    )
+    await services.connector.update(
+        {**answer.to_activity(), "id": view.activity_id},
+        at=job.requested_by.place,
+        activity_id=view.activity_id,
+    )
+    return msgspec.structs.replace(view, shown=words, shown_at=services.clock.now())
+
+
+async def _message(showing: Showing, view: View, *, services: Services) -> View:
+    """A message with the progress, where it is news and the last one is old enough."""
+    job, words, now = showing.job, words_of(showing.progress), services.clock.now()
+    if not words or words == view.shown or now - view.shown_at < MESSAGES_APART:
+        return view
+    number = view.sequence + 1
+    conversation = job.requested_by
+    message = ProactiveMessage(
+        delivery_id=f"{job.job_id}.progress.{number}",
+        to=ToConversation(channel_id=conversation.channel_id, conversation_id=conversation.conversation_id),
+        text=words,
+    )
+    await deliver(
+        message,
+        when_ambiguous="hold",  # the next one tells more
+        ledger=services.ledger,
+        conversations=services.conversations,
+        connector=services.connector,
+        options=services.delivery_options,
+        clock=services.clock,
+    )
+    return msgspec.structs.replace(view, shown=words, shown_at=now, sequence=number)
+
+
+def _stop_cancels(job: Job) -> bool:
+    definition = job_of(job)
+    return isinstance(definition, Streamed) and definition.stop_cancels

@@ -13,9 +13,9 @@ from agent.job_report import JobReport
 from agent.order import Order
 from agent.pacing import TenantRate
 from agent.turn_claim import TurnClaim, TurnResponse
+from agent.view import WhyEnded
 
 Slows = Literal["nothing", "conversation", "tenant"]
-WhyEnded = Literal["stopped", "over", "completed", "refused"]
 
 
 class ChannelError(Exception):

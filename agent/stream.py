@@ -6,7 +6,16 @@ final is a message, has no number, and begins with the text that was streamed be
 
 from typing import Any
 
+import msgspec
+
 LONGEST_INFORMATIVE = 1000  # characters; Teams takes 1 KB
+
+
+class OpenStream(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A stream that takes its final. ``text``: the answer's text that was streamed, with which it begins."""
+
+    stream_id: str
+    text: str = ""
 
 
 def informative(text: str, *, stream_id: str | None, sequence: int) -> dict[str, Any]:

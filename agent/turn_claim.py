@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from agent.view import View
+
 
 class TurnInProgress(Exception):
     """Another delivery of this turn is at work: answer 503, the channel will deliver it again."""
@@ -23,7 +25,8 @@ class TurnClaim(msgspec.Struct, frozen=True, kw_only=True):
     ``claimed``: a delivery is at work, and its next reply may be on its way; ``released``: it failed, and
     nothing is on its way; ``acknowledged``: all is said. ``sent_ids``: the activity ids of the replies that
     are known to have arrived, in their order. ``ambiguities``: how many replies of a delivery that died may
-    have arrived besides. ``version`` is the store's own mark of the row's state; ``is_resumed``: taken over
+    have arrived besides. ``view``: how the job is shown that the turn began, its activity id the first of
+    ``sent_ids``. ``version`` is the store's own mark of the row's state; ``is_resumed``: taken over
     from a delivery that failed or died; ``is_uncertain``: it died.
     """
 
@@ -33,6 +36,7 @@ class TurnClaim(msgspec.Struct, frozen=True, kw_only=True):
     sent_ids: tuple[str | None, ...] = ()
     ambiguities: int = 0
     response: TurnResponse | None = None
+    view: View | None = None
     version: str = ""
     is_resumed: bool = False
     is_uncertain: bool = False

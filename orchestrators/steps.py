@@ -12,12 +12,16 @@ import azure.durable_functions as df
 
 from activities.run_job import begin_job, cancel_job, check_job, note_broken_job
 from activities.send_follow_up import give_up_follow_up, send_follow_up
+from activities.show_job import show_job as show_job_function
 from agent.answer import Answer
 from agent.follow_up import FollowUp, FollowUpSent
-from agent.job_entry import Progress
+from agent.job_entry import JobState, Progress
+from agent.job_view import Showing, words_of
 from agent.jobs.definition import Cancelled, Done, Job, Outcome, Waiting
 from agent.jobs.running import Check
+from agent.stream import OpenStream
 from agent.task_hub import from_task_hub, to_task_hub
+from agent.view import View
 
 Context: TypeAlias = df.DurableOrchestrationContext
 
@@ -35,10 +39,6 @@ def show(context: Context, step: str, progress: Progress | None = None, **more: 
     """Say in the orchestration's custom status where the job is."""
     status = {"step": step, **more}
     context.set_custom_status({**status, "progress": to_task_hub(progress)} if progress else status)
-
-
-def progress_of(outcome: Outcome) -> Progress | None:
-    return outcome.progress if isinstance(outcome, Waiting) else None
 
 
 def begin(context: Context, job: Job) -> Generator[Any, Any, Outcome]:
@@ -97,16 +97,53 @@ def wait(
     return None
 
 
+def show_job(
+    context: Context, job: Job, view: View | None, waiting: Waiting, *, is_due: bool = False
+) -> Generator[Any, Any, View | None]:
+    """Show the user how the job is, where that is news, or ``is_due``; the view as it is then."""
+    if job.version < 2 or job.shown_as is None:
+        return view
+    words = words_of(waiting.progress)
+    is_news = view is None or (bool(words) and words != view.shown and not waiting.tell)
+    if not (is_news or is_due) or (view and view.ended):
+        return view
+    return (yield from _show_job(context, Showing(job=job, view=view, progress=waiting.progress), view))
+
+
+def show_ended(
+    context: Context, job: Job, view: View | None, state: JobState
+) -> Generator[Any, Any, View | None]:
+    """Have the job's card say how it ended."""
+    if view is None or view.kind != "card" or view.ended:
+        return view
+    return (yield from _show_job(context, Showing(job=job, view=view, state=state), view))
+
+
+def _show_job(context: Context, showing: Showing, view: View | None) -> Generator[Any, Any, View | None]:
+    try:
+        plain = yield context.call_activity_with_retry(show_job_function, RETRIES, to_task_hub(showing))
+    except Exception:  # noqa: BLE001 - whatever an activity raises arrives as this; no job depends on it
+        return view
+    shown: View = from_task_hub(plain, View)
+    return shown
+
+
 def tell(
-    context: Context, job: Job, number: int, answer: Answer, progress: Progress | None = None
+    context: Context,
+    job: Job,
+    number: int,
+    answer: Answer,
+    progress: Progress | None = None,
+    *,
+    stream: OpenStream | None = None,
 ) -> Generator[Any, Any, FollowUpSent]:
-    """Tell the user the ``number``-th thing of this job; how it ended.
+    """Tell the user the ``number``-th thing of this job, as the final of ``stream``; how it ended.
 
     While the channel is busy, or the telling breaks, this waits in a timer and tries again, for an hour
     or more; it never fails the job, whose work does not depend on it.
     """
     show(context, "telling", progress, number=number)
-    follow_up = to_task_hub(FollowUp(job=job, number=number, answer=answer))
+    follow_up = to_task_hub(FollowUp(job=job, number=number, answer=answer, stream=stream))
     for _ in range(MOST_WAITS_TO_TELL):
         try:
             plain = yield context.call_activity_with_retry(send_follow_up, RETRIES, follow_up)

@@ -10,6 +10,7 @@ from agent.answer import Answer, Citation
 from agent.conversation import Conversation
 from agent.job_entry import Progress
 from agent.ports import Services
+from agent.view import ViewKind
 
 # Orchestrators do what is new for jobs from a version on: those in flight go on as they began.
 JOB_VERSION = 2
@@ -17,8 +18,9 @@ JOB_VERSION = 2
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One background job that a user asked for: the input of its orchestration. ``request`` is the
-    user's text, or the data of the button that was pressed. A new one has the ``version`` JOB_VERSION; one
-    that tells none was begun before there were any."""
+    user's text, or the data of the button that was pressed. ``shown_as``: how it is shown while it runs;
+    None: not at all. A new one has the ``version`` JOB_VERSION; one that tells none was begun before there
+    were any."""
 
     version: int = 1
     job_id: str
@@ -26,6 +28,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     requested_at: datetime
     requested_by: Conversation
     request: Any = None
+    shown_as: ViewKind | None = None
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True, tag="waiting", tag_field="outcome", rename="camel"):

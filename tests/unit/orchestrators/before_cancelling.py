@@ -17,7 +17,7 @@ from agent.jobs.catalog import job_of
 from agent.jobs.definition import Job, Outcome, Waiting
 from agent.jobs.running import Check
 from agent.task_hub import from_task_hub, to_task_hub
-from orchestrators.follow_up import Following
+from orchestrators.following import Following
 
 blueprint = df.Blueprint()
 

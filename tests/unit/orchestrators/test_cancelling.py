@@ -11,7 +11,7 @@ from agent.job_entry import JobEntry, Progress, owner_key
 from agent.job_report import JobReport
 from agent.jobs.definition import Done, Failed, Job, Outcome, Waiting
 from agent.ports import Services
-from orchestrators.follow_up import CHECKS_AN_EXECUTION
+from orchestrators.following import CHECKS_AN_EXECUTION
 from tests.unit.orchestrators.stepped_orchestration import SteppedOrchestration
 from tests.unit.orchestrators.test_follow_up import (
     CHAT,

@@ -15,7 +15,8 @@ from agent.jobs import catalog, running
 from agent.jobs.definition import Done, Failed, Job, Outcome, Waiting
 from agent.ports import ChannelBusy, ChannelRefused, ConversationGone, Services
 from agent.task_hub import from_task_hub, to_task_hub
-from orchestrators.follow_up import CHECKS_AN_EXECUTION, Following, follow_up
+from orchestrators.follow_up import follow_up
+from orchestrators.following import CHECKS_AN_EXECUTION, Following
 from tests.unit.orchestrators.stepped_orchestration import SteppedOrchestration
 from tests.unit.turns import TENANT, USER
 

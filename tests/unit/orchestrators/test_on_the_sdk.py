@@ -19,7 +19,7 @@ from agent.order import Order
 from agent.task_hub import to_task_hub
 from devhost.durable.episode import DurableFunctions
 from orchestrators import follow_up
-from orchestrators.follow_up import Following
+from orchestrators.following import Following
 from tests.devhost.simulation import START, Simulation, durable_functions
 from tests.unit.orchestrators import before_cancelling
 
