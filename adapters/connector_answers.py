@@ -1,6 +1,7 @@
 """What the Bot Connector's answers mean, each as one error of the Connector port.
 
-Teams documentation, "Send proactive messages", section "Status code responses", and "Handle bot rate limits".
+Teams documentation, "Send proactive messages", section "Status code responses", "Handle bot rate limits",
+and "Stream bot messages", section "Response codes".
 """
 
 from collections.abc import Mapping
@@ -20,6 +21,9 @@ from agent.ports import (
     DeliveryAmbiguous,
     MessageTooLarge,
     Slows,
+    StreamEnded,
+    StreamPartDropped,
+    WhyEnded,
 )
 
 DEFAULT_RETRY_AFTER = timedelta(seconds=5)
@@ -38,6 +42,16 @@ GONE_CODES = frozenset(
 )
 SLOWS: dict[int, Slows] = {412: "conversation", 429: "tenant"}
 MESSAGE_WRITES_BLOCKED = 209  # Teams' number for it, in the nested form of the error
+STREAM_NOT_ALLOWED = "ContentStreamNotAllowed"
+STREAM_NOT_ENABLED = "streaming api is not enabled"  # comes with 400
+STREAM_PART_DROPPED = "ContentStreamSequenceOrderPreConditionFailed"
+# One code says that a stream has ended; the words of its message tell why. The first that fit hold.
+WHY_ENDED: tuple[tuple[str, WhyEnded], ...] = (
+    ("by user", "stopped"),  # written "canceled" and "cancelled"
+    ("already completed", "completed"),
+    ("exceeded streaming time", "over"),
+    ("size too large", "over"),
+)
 
 
 class TokenNotTaken(ChannelError):
@@ -58,6 +72,8 @@ def error_of(status: int, headers: Mapping[str, str], answer: bytes, *, may_repe
         return ChannelBusy(
             said, retry_after=retry_after(headers), slows=SLOWS.get(status, "nothing"), trace=trace
         )
+    if why := _why_stream_ended(status, code, answer):
+        return StreamEnded(f"{said}: {why}", why=why, trace=trace)
     kind: type[ChannelError] = ChannelRefused
     if status == 401:
         kind = TokenNotTaken
@@ -76,18 +92,42 @@ def error_of(status: int, headers: Mapping[str, str], answer: bytes, *, may_repe
     return kind(said, trace=trace)
 
 
+def error_of_success(status: int, headers: Mapping[str, str], answer: bytes) -> ChannelError | None:
+    """The error of an answer with a success code, which one has: a part of a stream that was dropped."""
+    if status == 202 and error_code(answer) == STREAM_PART_DROPPED:
+        return StreamPartDropped(f"the channel answered 202 {STREAM_PART_DROPPED}", trace=trace_of(headers))
+    return None
+
+
 def error_code(answer: bytes) -> str:
     """The ``error.code`` of the body; Teams nests the true one as JSON text in ``error.message``."""
+    error, nested = _errors(answer)
+    code = nested.get("subCode") or nested.get("code") or nested.get("errorCode") or error.get("code")
+    if code == MESSAGE_WRITES_BLOCKED:
+        code = "MessageWritesBlocked"
+    return str(code or "")[:LONGEST_CODE]
+
+
+def _why_stream_ended(status: int, code: str, answer: bytes) -> WhyEnded | None:
+    """Why the stream takes nothing more, if that is what the answer says."""
+    error, nested = _errors(answer)
+    words = f"{error.get('message')} {nested.get('message')}".casefold()
+    if status == 400 and STREAM_NOT_ENABLED in words:
+        return "refused"
+    if status != 403 or code != STREAM_NOT_ALLOWED:
+        return None
+    return next((why for said, why in WHY_ENDED if said in words), "refused")
+
+
+def _errors(answer: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The body's ``error``, and the one that is nested in its message; each empty where there is none."""
     error = json_object(answer).get("error")
     if not isinstance(error, dict):
-        return ""
-    code, told = error.get("code"), error.get("message")
+        return {}, {}
+    told = error.get("message")
     if isinstance(told, str) and told.startswith("{"):
-        nested = json_object(told.encode())
-        code = nested.get("subCode") or nested.get("code") or nested.get("errorCode") or code
-        if code == MESSAGE_WRITES_BLOCKED:
-            code = "MessageWritesBlocked"
-    return str(code or "")[:LONGEST_CODE]
+        return error, json_object(told.encode())
+    return error, {}
 
 
 def json_object(text: bytes) -> dict[str, Any]:

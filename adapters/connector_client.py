@@ -11,7 +11,14 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from adapters.connector_answers import TokenNotTaken, WrongHost, error_of, json_object, trace_of
+from adapters.connector_answers import (
+    TokenNotTaken,
+    WrongHost,
+    error_of,
+    error_of_success,
+    json_object,
+    trace_of,
+)
 from adapters.response_body import read_body
 from adapters.service_hosts import ServiceHosts
 from agent.conversation import Place
@@ -170,6 +177,8 @@ class BotConnectorClient:
                 body = await _read(response, request)
                 if response.status >= 300:
                     raise error_of(response.status, response.headers, body, may_repeat=request.may_repeat)
+                if error := error_of_success(response.status, response.headers, body):
+                    raise error
                 return Answer(json_object(body), service_url, trace_of(response.headers))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             # Nothing was sent.

@@ -77,6 +77,10 @@ class StreamEnded(ChannelRefused):
         self.why: WhyEnded = why
 
 
+class StreamPartDropped(ChannelRefused):
+    """The stream goes on, but this part of it is not in it: a later one, or itself, was there already."""
+
+
 class TokenRefused(ChannelError):
     """We were given no token: our own settings are wrong, and nothing was sent. No secret is told."""
 

@@ -24,7 +24,11 @@ from agent.ports import (
     ConversationNotFound,
     DeliveryAmbiguous,
     MessageTooLarge,
+    StreamEnded,
+    StreamPartDropped,
 )
+from agent.stream import final, informative, streaming
+from testconnector.options import Options
 from testconnector.server import ScriptedConnector, running
 
 HELLO = {"type": "message", "text": "Hello ä"}
@@ -93,6 +97,17 @@ class TestContract:
         assert sent_id
         await connector.update(HELLO, at=chat(server.url), activity_id=sent_id)
         await connector.delete(at=chat(server.url), activity_id=sent_id)
+
+    async def test_a_stream_goes_from_its_first_update_to_its_final(
+        self, connector: Connector, server: ScriptedConnector
+    ) -> None:
+        begun = await connector.send(informative("Looking", stream_id=None, sequence=1), at=chat(server.url))
+        assert begun.activity_id
+        for part in (
+            streaming("A lap", stream_id=begun.activity_id, sequence=2),
+            final({"type": "message", "text": "A laptop"}, stream_id=begun.activity_id),
+        ):
+            await connector.send(part, at=chat(server.url))
 
 
 QUOTED = "a:chat%2Fwith%3Fodd%23signs"
@@ -193,6 +208,97 @@ async def test_each_error_means_what_the_caller_is_to_do(
         await client.send(HELLO, at=chat(server.url))
     assert type(caught.value) is means
     assert "Hello" not in str(caught.value)
+
+
+ENDED = {"code": "ContentStreamNotAllowed", "message": "Content stream was canceled by user."}
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "why"),
+    [
+        (403, "Content stream was canceled by user.", "stopped"),
+        (403, "Content stream was cancelled by user.", "stopped"),
+        (403, "Content stream finished due to exceeded streaming time.", "over"),
+        (403, "Message size too large", "over"),
+        (403, "Content stream is not allowed on an already completed streamed message.", "completed"),
+        (403, "Content stream is not allowed", "refused"),
+        (403, "", "refused"),
+        (403, json.dumps(ENDED), "stopped"),
+        (400, "The streaming API is not enabled for this bot", "refused"),
+    ],
+)
+async def test_a_stream_that_has_ended_says_why(
+    client: BotConnectorClient, server: ScriptedConnector, status: int, message: str, why: str
+) -> None:
+    code = (
+        "BadArgument" if status == 400 else "Forbidden" if message[:1] == "{" else "ContentStreamNotAllowed"
+    )
+    server.faults.next_answers(error(status, code, message))
+    with pytest.raises(StreamEnded, match=str(status)) as ended:
+        await client.send(streaming("A", stream_id="s-1", sequence=2), at=chat(server.url))
+    assert ended.value.why == why
+
+
+class TestStreams:
+    """What becomes of a stream on a connector that holds Teams' rules, read by our client."""
+
+    @pytest.fixture
+    async def now(self) -> list[float]:
+        return [1000.0]
+
+    @pytest.fixture
+    async def server(self, now: list[float]) -> AsyncIterator[ScriptedConnector]:
+        async with running(Options(clock=lambda: now[0], stream_pace=1.0)) as server:
+            yield server
+
+    @pytest.fixture
+    async def stream_id(self, client: BotConnectorClient, server: ScriptedConnector, now: list[float]) -> str:
+        begun = await client.send(streaming("A", stream_id=None, sequence=1), at=chat(server.url))
+        now[0] += 1
+        assert begun.activity_id
+        return begun.activity_id
+
+    async def test_a_part_with_the_number_of_one_before_is_dropped_and_the_stream_goes_on(
+        self, client: BotConnectorClient, server: ScriptedConnector, stream_id: str, now: list[float]
+    ) -> None:
+        with pytest.raises(StreamPartDropped):
+            await client.send(streaming("A B", stream_id=stream_id, sequence=1), at=chat(server.url))
+        taken = await client.send(streaming("A B", stream_id=stream_id, sequence=2), at=chat(server.url))
+        assert taken.activity_id is None
+
+    async def test_a_part_that_comes_too_soon_is_to_wait(
+        self, client: BotConnectorClient, server: ScriptedConnector, stream_id: str, now: list[float]
+    ) -> None:
+        now[0] -= 0.1
+        with pytest.raises(ChannelBusy):
+            await client.send(streaming("A B", stream_id=stream_id, sequence=2), at=chat(server.url))
+
+    async def test_a_final_that_changes_what_was_streamed_is_refused_and_the_stream_is_still_open(
+        self, client: BotConnectorClient, server: ScriptedConnector, stream_id: str
+    ) -> None:
+        with pytest.raises(ChannelRefused) as refused:
+            await client.send(final({"text": "B"}, stream_id=stream_id), at=chat(server.url))
+        assert type(refused.value) is ChannelRefused
+        await client.send(final({"text": "A B"}, stream_id=stream_id), at=chat(server.url))
+
+    @pytest.mark.parametrize("why", ["stopped", "over", "completed"])
+    async def test_each_end_of_a_stream_is_known(
+        self,
+        client: BotConnectorClient,
+        server: ScriptedConnector,
+        stream_id: str,
+        now: list[float],
+        why: str,
+    ) -> None:
+        if why == "stopped":
+            server.api.streams.cancel(CHAT)
+        elif why == "over":
+            now[0] += 121
+        else:
+            await client.send(final({"text": "A"}, stream_id=stream_id), at=chat(server.url))
+        with pytest.raises(StreamEnded) as ended:
+            await client.send(final({"text": "A"}, stream_id=stream_id), at=chat(server.url))
+        assert ended.value.why == why
 
 
 @pytest.mark.parametrize(
