@@ -23,8 +23,8 @@ from agent.ports import (
     Slows,
     StreamEnded,
     StreamPartDropped,
-    WhyEnded,
 )
+from agent.view import WhyEnded
 
 DEFAULT_RETRY_AFTER = timedelta(seconds=5)
 LONGEST_RETRY_AFTER = timedelta(days=1)
