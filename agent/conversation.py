@@ -5,10 +5,11 @@ from typing import Literal
 
 import msgspec
 
-from agent.incoming import IncomingActivity, derived_key
+from agent.incoming import CHANNEL, IncomingActivity, derived_key
 
 Route = Literal["teams", "copilot"]
 PERSONAL = "personal"  # Teams' conversationType of a one-to-one chat
+SHARED = frozenset({"groupChat", CHANNEL})  # and of those in which several people are
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +48,11 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     @property
     def conversation_key(self) -> str:
         return conversation_key(self.channel_id, self.conversation_id)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether others read along: what is meant for one of them mentions them."""
+        return self.conversation_type in SHARED
 
     @property
     def is_personal_in_teams(self) -> bool:

@@ -118,7 +118,7 @@ class _Attempt:
         options: DeliveryOptions,
     ) -> Reached:
         """Send what is still to be sent of the message. Each part is known to have arrived, or not."""
-        parts = fitted(message.answer.to_activity(), max_bytes=options.max_activity_bytes)
+        parts = fitted(message.to_activity(), max_bytes=options.max_activity_bytes)
         reached = None
         for number, part in enumerate(parts[self.record.parts_sent :], start=self.record.parts_sent):
             if reached:

@@ -3,9 +3,11 @@
 import msgspec
 
 from agent.answer import Answer
+from agent.conversation import Conversation
 from agent.delivery import deliver
 from agent.delivery_record import DeliveryState
 from agent.jobs.definition import Job
+from agent.mention import Mention
 from agent.ports import Services
 from agent.proactive_message import ProactiveMessage, ToConversation
 from agent.stream import OpenStream
@@ -37,7 +39,15 @@ def _message(follow_up: FollowUp) -> ProactiveMessage:
         card=follow_up.answer.card,
         citations=follow_up.answer.citations,
         is_generated=follow_up.answer.is_generated,
+        mention=_mention(conversation),
     )
+
+
+def _mention(conversation: Conversation) -> Mention | None:
+    """Who asked, where others read along; nobody, where the channel told no name."""
+    if not (conversation.is_shared and conversation.user_id and conversation.user_name):
+        return None
+    return Mention(conversation.user_id, conversation.user_name)
 
 
 async def give_up(follow_up: FollowUp, *, services: Services) -> FollowUpSent:

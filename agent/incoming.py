@@ -7,9 +7,12 @@ from typing import Annotated, Any
 import msgspec
 
 from agent.json_depth import DEEPEST, is_nested_deeper
+from agent.mention import readable
 
 COPILOT = "copilot"
-MENTION = re.compile(r"<at(?: [^<>]*)?>[^<>]*</at>", re.IGNORECASE)
+CHANNEL = "channel"  # Teams' conversationType of a channel of a team
+THREAD = ";messageid="  # in a conversation's id in Teams: what follows is the first post of the thread
+POST_ID = re.compile(r"[0-9]{1,20}")
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # To the end, but for the place: what is quoted may hold quotes itself.
 QUOTED_DATA = re.compile(
@@ -41,7 +44,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ConversationAccount(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The conversation an activity belongs to; Teams puts the thread into the id (``;messageid=``)."""
+    """The conversation an activity belongs to; Teams puts the thread into the id (THREAD)."""
 
     conversation_id: NotEmpty = msgspec.field(name="id")
     conversation_type: str | None = None
@@ -62,6 +65,7 @@ class IncomingActivity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     sender: Account = msgspec.field(name="from")
     recipient: Account | None = None
     incoming_id: str | None = msgspec.field(name="id", default=None)
+    reply_to_id: str | None = None
     text: str | None = None
     value: Any = None
     locale: str | None = None
@@ -88,8 +92,13 @@ class IncomingActivity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
 
     @property
     def words(self) -> str:
-        """What the user said, its first LONGEST_REQUEST characters, without mentions."""
-        return MENTION.sub("", (self.text or "")[:LONGEST_REQUEST]).strip()
+        """What the user said, its first LONGEST_REQUEST characters, without mentions of the agent."""
+        return readable(
+            (self.text or "")[:LONGEST_REQUEST],
+            self.entities or (),
+            agent_id=self.recipient.account_id if self.recipient else None,
+            agent_name=self.recipient.name if self.recipient else None,
+        )
 
     @property
     def is_from_copilot(self) -> bool:
@@ -105,7 +114,7 @@ class IncomingActivity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
 
 
 def parse_incoming(body: bytes) -> tuple[dict[str, Any], IncomingActivity]:
-    """The turn's activity as it came and as we read it.
+    """The turn's activity as it came and as we read it; a post in a Teams channel is in its thread.
 
     Raises BadTurn when the body is not JSON or lacks what a reply needs.
     """
@@ -116,7 +125,24 @@ def parse_incoming(body: bytes) -> tuple[dict[str, Any], IncomingActivity]:
         incoming = msgspec.convert(raw, IncomingActivity)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise BadTurn(f"The body is not a channel activity: {unquoted(error)}") from None
+    if root_id := _untold_thread(incoming):
+        raw["conversation"]["id"] += f"{THREAD}{root_id}"
+        incoming = msgspec.convert(raw, IncomingActivity)
     return raw, msgspec.structs.replace(incoming, turn_key=_turn_key(incoming, body))
+
+
+def _untold_thread(incoming: IncomingActivity) -> str | None:
+    """The first post of the thread in a Teams channel, where the conversation's id does not tell it.
+
+    What is sent to the channel's own id begins another thread. Only an id of Teams' own form will do.
+    """
+    conversation = incoming.conversation
+    is_post = incoming.type == "message" and incoming.value is None  # a button's replyToId is its card's
+    is_in_channel = incoming.channel_id == "msteams" and conversation.conversation_type == CHANNEL
+    if not (is_post and is_in_channel) or THREAD in conversation.conversation_id:
+        return None
+    root_id = incoming.reply_to_id or incoming.incoming_id or ""
+    return root_id if POST_ID.fullmatch(root_id) else None
 
 
 def _turn_key(incoming: IncomingActivity, body: bytes) -> str:

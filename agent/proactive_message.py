@@ -10,6 +10,7 @@ import msgspec
 from agent.answer import MOST_CITATIONS, Answer, Citation
 from agent.incoming import entra_id, unquoted
 from agent.json_depth import DEEPEST, is_nested_deeper
+from agent.mention import Mention
 
 DeliveryId = Annotated[
     str,
@@ -90,8 +91,9 @@ class ProactiveMessage(
 ):
     """One message that no user asked for just now, and whom it is for.
 
-    ``text`` or ``card`` (an Adaptive Card) or both; after ``expires_at``, or when it has waited for a busy
-    channel for LONGEST_WAITING, it is not delivered any more.
+    ``text`` or ``card`` (an Adaptive Card) or both; ``mention`` calls a member of the conversation.
+    After ``expires_at``, or when it has waited for a busy channel for LONGEST_WAITING, it is not delivered
+    any more.
     """
 
     version: Annotated[int, msgspec.Meta(ge=1, le=1)] = 1
@@ -109,6 +111,7 @@ class ProactiveMessage(
     is_generated: Annotated[
         bool, msgspec.Meta(description="A language model made it: the channel shows that it may be wrong.")
     ] = False
+    mention: Mention | None = None
     expires_at: Utc | None = None
     waits: Annotated[
         int, msgspec.Meta(ge=0, description="How often it was put back for a busy channel; not for senders.")
@@ -128,6 +131,11 @@ class ProactiveMessage(
     @property
     def answer(self) -> Answer:
         return Answer(self.text, self.card, self.citations, self.is_generated)
+
+    def to_activity(self) -> dict[str, Any]:
+        """The message as a message activity, ready to be posted."""
+        outgoing = self.answer.to_activity()
+        return self.mention.put_before(outgoing) if self.mention else outgoing
 
     def is_expired(self, now: datetime) -> bool:
         """Whether it is too late to deliver it: by its sender's word, or since it has waited for too long."""

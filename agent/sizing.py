@@ -6,13 +6,14 @@ from typing import Any
 import msgspec
 
 from agent.answer import ADAPTIVE_CARD
+from agent.mention import is_mention
 from agent.ports import MessageTooLarge
 from agent.splitting import split, utf16_bytes
 
 log = logging.getLogger(__name__)
 
 # What belongs to the message as a whole goes with the last part of its text.
-WITH_THE_LAST = ("attachments", "attachmentLayout", "suggestedActions", "entities", "summary")
+WITH_THE_LAST = ("attachments", "attachmentLayout", "suggestedActions", "summary")
 
 
 def fitted(outgoing: dict[str, Any], *, max_bytes: int) -> list[dict[str, Any]]:
@@ -24,22 +25,21 @@ def fitted(outgoing: dict[str, Any], *, max_bytes: int) -> list[dict[str, Any]]:
         return [outgoing]
     text = outgoing.get("text") or ""
     whole = _with_smaller_cards({**outgoing, "text": ""}, max_bytes=max_bytes)
-    head = {name: value for name, value in outgoing.items() if name not in WITH_THE_LAST}
-    of_text = {"entities": whole["entities"]} if "entities" in whole else {}  # its mentions and citations
-    room = max_bytes - size({**head, "text": "", **of_text})
+    head = {name: value for name, value in outgoing.items() if name not in (*WITH_THE_LAST, "entities")}
+    entities = outgoing.get("entities") or []
+    room = max_bytes - size({**head, "text": "", **({"entities": entities} if entities else {})})
     if room <= 0 or size(whole) > max_bytes:
         raise MessageTooLarge(f"the message has more than {max_bytes} bytes besides its text")
     text = "\n\n".join(filter(None, (text, whole.pop("text"))))
     last = {name: value for name, value in whole.items() if name in WITH_THE_LAST}
-    pieces = split(text, max_bytes=room)
-    parts = [{**head, "text": piece} for piece in pieces] or [dict(head)]
+    pieces = [{**head, "text": piece} for piece in split(text, max_bytes=room)] or [dict(head)]
+    parts = [_with_entities(piece, entities, is_last=piece is pieces[-1]) for piece in pieces]
     if not last:
         return parts
     together = {**parts[-1], **last}
     if size(together) <= max_bytes:
         return [*parts[:-1], together]
-    alone = {name: value for name, value in {**head, **last}.items() if name not in ("text", "entities")}
-    return [*parts[:-1], {**parts[-1], **of_text}, alone]
+    return [*parts, {name: value for name, value in {**head, **last}.items() if name != "text"}]
 
 
 def size(outgoing: dict[str, Any]) -> int:
@@ -48,6 +48,13 @@ def size(outgoing: dict[str, Any]) -> int:
     Teams documentation, "Format your bot messages", section "Message size".
     """
     return utf16_bytes(msgspec.json.encode(outgoing))
+
+
+def _with_entities(part: dict[str, Any], entities: list[dict[str, Any]], *, is_last: bool) -> dict[str, Any]:
+    """The part with the mentions whose text it holds, for Teams refuses others; the last with the rest."""
+    text = part.get("text") or ""
+    here = [entity for entity in entities if (entity["text"] in text if is_mention(entity) else is_last)]
+    return {**part, "entities": here} if here else part
 
 
 def _with_smaller_cards(outgoing: dict[str, Any], *, max_bytes: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.answer import Answer, Citation
+from agent.mention import Mention
 from agent.ports import MessageTooLarge
 from agent.sizing import fitted, size
 from agent.splitting import split
@@ -204,3 +205,39 @@ def test_parts_of_a_reply_are_addressed_as_the_reply() -> None:
     parts = fitted(reply, max_bytes=LIMIT)
     assert {part["replyToId"] for part in parts} == {"1"}
     assert all(part["conversation"] == {"id": "c"} for part in parts)
+
+
+CITED = {"type": "https://schema.org/Message", "citation": []}
+
+
+def types_of_entities(parts: list[dict[str, Any]]) -> list[list[str]]:
+    return [[entity["type"] for entity in part.get("entities", [])] for part in parts]
+
+
+def test_a_mention_goes_with_the_part_that_has_its_text_and_what_else_there_is_with_the_last() -> None:
+    outgoing = {**Answer("word " * 200).to_activity(), "entities": [CITED]}
+    parts = fitted(Mention("29:alex", "Alex").put_before(outgoing), max_bytes=LIMIT)
+    assert len(parts) > 2
+    assert parts[0]["text"].startswith("<at>Alex</at> word")
+    assert types_of_entities(parts) == [["mention"], *[[]] * (len(parts) - 2), [CITED["type"]]]
+    assert all(size(part) <= LIMIT for part in parts)
+
+
+def test_a_mention_of_a_card_that_is_too_large_stays_with_what_is_sent_instead() -> None:
+    outgoing = {**Answer(card=BIG_CARD).to_activity(), "entities": [CITED]}
+    (part,) = fitted(Mention("29:alex", "Alex").put_before(outgoing), max_bytes=LIMIT)
+    assert part["text"] == "<at>Alex</at>\n\nAn order"
+    assert types_of_entities([part]) == [[CITED["type"], "mention"]]
+
+
+@given(st.text("abc &<\u6f22", min_size=1, max_size=60), st.text("word \n", max_size=2000))
+def test_no_part_mentions_whom_its_text_does_not(name: str, text: str) -> None:
+    """Teams refuses a mention without its text, also where a long name is cut."""
+    for part in fitted(Mention("29:alex", name).put_before(Answer(text).to_activity()), max_bytes=LIMIT):
+        assert all(entity["text"] in part["text"] for entity in part.get("entities", []))
+        assert size(part) <= LIMIT
+
+
+def test_a_mention_that_leaves_no_room_for_text_is_too_large() -> None:
+    with pytest.raises(MessageTooLarge, match="besides its text"):
+        fitted(Mention("29:alex", "x" * 300).put_before(Answer("word").to_activity()), max_bytes=LIMIT)
