@@ -5,7 +5,7 @@ NODE_READY := local/node_modules/.installed
 PEERS_READY := bench/.venv-peers/.installed
 IS_3_11 := import sys; sys.exit(sys.version_info[:2] != (3, 11))
 
-.PHONY: help run demo test check faults bench setup
+.PHONY: help run demo test check faults soak bench setup
 .DELETE_ON_ERROR:
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make test    every test"
 	@echo "make check   ruff, mypy, the arrows"
 	@echo "make faults  2,000 deliveries through every fault of the channel and fifty kills, ten minutes"
+	@echo "make soak    500 turns with jobs of up to a minute, delivered again at random, and thirty kills, ten minutes"
 	@echo "make bench   the speed beside other SDKs, twenty-five minutes on a quiet machine (QUICK=1: whether it runs)"
 	@echo "make setup   only what the others need: .venv and local/node_modules"
 
@@ -35,6 +36,9 @@ check: $(PYTHON_READY)
 faults: setup
 	.venv/bin/python -m tests.faults --when-ambiguous resend
 	.venv/bin/python -m tests.faults --when-ambiguous hold
+
+soak: setup
+	@exec .venv/bin/python -m tests.soak --turns 500 --kills 30 --seed 1
 
 bench: setup $(PEERS_READY)
 	@exec .venv/bin/python -m bench all $(if $(QUICK),--quick) --to bench/results

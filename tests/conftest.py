@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +59,14 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
         yield started
     finally:
         started.process.stop()
+
+
+@pytest.fixture
+def own_azurite(tmp_path: Path) -> Iterator[Azurite]:
+    """A storage of the run's own: the queue's name is the app's, and so is the ledger's."""
+    azurite = start_azurite(Ports.free(), data=tmp_path / "azurite", logs=tmp_path)
+    try:
+        wait_for_azurite(azurite)
+        yield azurite
+    finally:
+        azurite.process.stop()

@@ -10,23 +10,16 @@ from pathlib import Path
 import msgspec
 from azure.storage.queue.aio import QueueClient
 
-from adapters.storage_account import account_of
 from adapters.storage_queue import QUEUE_API_VERSION
-from adapters.table_delivery_ledger import DELIVERIES, record_of
-from adapters.table_values import PARTITION_KEY
-from adapters.tables import Tables
 from agent.delivery_record import DeliveryRecord, WhenAmbiguous
 from agent.proactive_message import ProactiveMessage, ToUser
 from local.azurite import Azurite
-from local.functions_host import start_functions_host, wait_for_functions_host
-from local.ports import Ports
-from local.processes import ChildProcess
-from local.settings_file import EXAMPLE_FILE, values_of
 from testconnector.options import Options
-from testconnector.server import ScriptedConnector, running
+from testconnector.server import running
+from tests.faults.killable_host import KillableHost
 from tests.faults.rules import every_fault
+from tests.faults.tables import ledger
 
-ROOT = Path(__file__).parent.parent.parent
 QUEUE = "proactive-messages"
 USERS, TENANTS = 500, 40
 PUT_AT_ONCE = 32
@@ -60,51 +53,19 @@ class Outcome:
     statuses: dict[str, int]
 
 
-class Host:
-    """devhost with the app, killed and started again at the same place."""
-
-    def __init__(self, azurite: Azurite, connector: ScriptedConnector, *, place: Path, plan: Plan) -> None:
-        self._place = place
-        self._ports = Ports.free()
-        self._settings = {
-            **values_of(EXAMPLE_FILE),
-            "AzureWebJobsStorage": azurite.connection_string,
-            "ProactiveServiceUrl": connector.url,
-            "AmbiguousSends": plan.when_ambiguous,
-            "TenantRequestsPerSecond": "50",
-            # A killed message counts as an attempt: here the kills are not what ends it.
-            "AzureFunctionsJobHost__extensions__queues__maxDequeueCount": "1000",
-            "AzureFunctionsJobHost__extensions__queues__visibilityTimeout": "00:00:02",
-            "DEVHOST_QUEUE_LEASE": "00:00:03",
-        }
-        self._process: ChildProcess | None = None
-
-    def start(self) -> None:
-        self._process = start_functions_host(
-            self._ports,
-            script_root=ROOT,
-            data=self._place / "devhost",
-            logs=self._place,
-            settings=self._settings,
-        )
-        wait_for_functions_host(self._process, self._ports)
-
-    def kill(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.stop()
-
-
 async def run(plan: Plan, *, azurite: Azurite, place: Path) -> Outcome:
     """Put the messages, kill the host, and wait for the end of all. Raises StackError."""
     dice = random.Random(plan.seed)  # noqa: S311 - chance, not secrecy
     started = time.monotonic()
     rules = every_fault(chance=plan.chance, seed=plan.seed)
     async with running(Options(faults=rules, most_calls=plan.deliveries * 10)) as connector:
-        host = Host(azurite, connector, place=place, plan=plan)
+        host = KillableHost(
+            azurite,
+            connector,
+            logs=place,
+            data=place / "devhost",
+            settings={"AmbiguousSends": plan.when_ambiguous, "TenantRequestsPerSecond": "50"},
+        )
         try:
             await _make_queue(azurite)
             await asyncio.to_thread(host.start)
@@ -122,7 +83,7 @@ async def run(plan: Plan, *, azurite: Azurite, place: Path) -> Outcome:
             delivery_ids=[message.delivery_id for message in _messages(plan)],
             records=records,
             arrivals=Counter(connector.texts),
-            unread=await _unread(azurite),
+            unread=await unread(azurite),
             kills=plan.kills,
             seconds=time.monotonic() - started,
             statuses=dict(connector.recording.statuses),
@@ -166,26 +127,15 @@ async def _once_ended(plan: Plan, azurite: Azurite) -> dict[str, DeliveryRecord]
     """The ledger, as soon as all have ended and no queue shows them any more, or when time is up."""
     deadline = time.monotonic() + DRAIN_SECONDS
     while True:
-        records = await _ledger(azurite)
+        records = await ledger(azurite)
         ended = sum(record.has_ended for record in records.values())
-        is_over = ended >= plan.deliveries and not await _unread(azurite)
+        is_over = ended >= plan.deliveries and not await unread(azurite)
         if is_over or time.monotonic() > deadline:
             return records
         await asyncio.sleep(1)
 
 
-async def _ledger(azurite: Azurite) -> dict[str, DeliveryRecord]:
-    tables = Tables(account_of(azurite.connection_string))
-    try:
-        table = await tables.table(DELIVERIES)
-        rows = [row async for page in table.pages() for row in page]
-    finally:
-        await tables.close()
-    keys = [row.columns[PARTITION_KEY] for row in rows]
-    return {key: record_of(key, row) for key, row in zip(keys, rows, strict=True)}
-
-
-async def _unread(azurite: Azurite) -> int:
+async def unread(azurite: Azurite) -> int:
     """How many messages are left on the queue and its poison queue."""
     left = 0
     for name in (QUEUE, f"{QUEUE}-poison"):

@@ -1,26 +1,13 @@
 """Nothing is lost, and nothing is doubled of which the ledger does not know, whatever fails and dies."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from agent.delivery_record import WhenAmbiguous
-from local.azurite import Azurite, start_azurite, wait_for_azurite
-from local.ports import Ports
+from local.azurite import Azurite
 from tests.faults.fault_run import Plan, run
 from tests.faults.verdict import broken_promises, summary
-
-
-@pytest.fixture
-def own_azurite(tmp_path: Path) -> Iterator[Azurite]:
-    """A storage of the run's own: the queue's name is the app's, and so is the ledger's."""
-    azurite = start_azurite(Ports.free(), data=tmp_path / "azurite", logs=tmp_path)
-    try:
-        wait_for_azurite(azurite)
-        yield azurite
-    finally:
-        azurite.process.stop()
 
 
 @pytest.mark.parametrize("when_ambiguous", ["resend", "hold"])
