@@ -14,6 +14,7 @@ import msgspec
 
 from agent.callbacks import Callbacks
 from agent.ports import (
+    Answerer,
     BotRunner,
     Clock,
     Connector,
@@ -184,6 +185,21 @@ class AzureServices:
             confirm_after=timedelta(seconds=self._settings.order_wait_seconds),
             deliver_after=timedelta(seconds=self._settings.order_delivery_seconds),
         )
+
+    @cached_property
+    def answerer(self) -> Answerer:
+        settings = self._settings
+        if settings.answerer_model:
+            from adapters.openai_answerer import OpenAIAnswerer
+
+            return OpenAIAnswerer(
+                model=settings.answerer_model,
+                key=settings.answerer_key,
+                base_url=settings.answerer_url,
+            )
+        from adapters.local_answerer import LocalAnswerer, NoAnswerer
+
+        return LocalAnswerer(clock=self.clock) if settings.is_development else NoAnswerer()
 
     @cached_property
     def storage(self) -> Storage:

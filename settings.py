@@ -71,6 +71,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str = msgspec.field(name="PublicUrl", default="")
     callback_secret: str = msgspec.field(name="CallbackSecret", default="")
 
+    answerer_url: str = msgspec.field(name="AnswererUrl", default="")
+    answerer_key: str = msgspec.field(name="AnswererKey", default="")
+    answerer_model: str = msgspec.field(name="AnswererModel", default="")
+
     order_wait_seconds: float = msgspec.field(name="OrderWaitSeconds", default=10.0)
     order_delivery_seconds: float = msgspec.field(name="OrderDeliverySeconds", default=20.0)
 
@@ -154,6 +158,7 @@ def _check(settings: Settings) -> None:
     _check_identity(settings)
     _check_who_may_come_in(settings)
     _check_callbacks(settings)
+    _check_answerer(settings)
     if not SMALLEST_ACTIVITY <= settings.max_activity_bytes <= LARGEST_ACTIVITY:
         raise SettingsError(
             f"The app setting MaxActivityBytes must be from {SMALLEST_ACTIVITY} to {LARGEST_ACTIVITY}"
@@ -175,6 +180,7 @@ def _check(settings: Settings) -> None:
         ("BotOpenIdMetadata", settings.open_id_metadata_url),
         ("ProactiveServiceUrl", settings.proactive_service_url),
         ("PublicUrl", settings.public_url),
+        ("AnswererUrl", settings.answerer_url),
     ):
         if url and not is_safe_url(url, settings.is_development):
             raise SettingsError(
@@ -211,6 +217,15 @@ def _check_callbacks(settings: Settings) -> None:
         )
     if re.search(r"[?#\s]", settings.public_url):
         raise SettingsError("The app setting PublicUrl must be a URL without query and fragment")
+
+
+def _check_answerer(settings: Settings) -> None:
+    if not re.fullmatch(r"[!-~]*", settings.answerer_key):  # a header's value, which an error would quote
+        raise SettingsError("The app setting AnswererKey must have no spaces, and ASCII characters alone")
+    if (settings.answerer_url or settings.answerer_key) and not settings.answerer_model:
+        raise SettingsError("The app setting AnswererModel is missing: it names the model that answers")
+    if settings.answerer_model and not (settings.answerer_url or settings.answerer_key):
+        raise SettingsError("The app setting AnswererKey is missing: without AnswererUrl, OpenAI is asked")
 
 
 def _check_identity(settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """Every port without a network, on the same contract: for tests, and to try a change without storage."""
 
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import msgspec
 
 from adapters.bot_adapter import ConnectorBotAdapter
+from agent.answer import Citation
 from agent.callbacks import Callbacks, ReportName
 from agent.conversation import PERSONAL, Conversation, Place, Route
 from agent.delivery_record import FORGOTTEN, DeliveryRecord
@@ -15,7 +17,7 @@ from agent.job_entry import JobEntry
 from agent.job_report import JobReport
 from agent.order import Order
 from agent.pacing import TenantRate
-from agent.ports import Caller, Clock, Created, DeliveryOptions, Sent
+from agent.ports import AnswererRefused, Caller, Clock, Created, DeliveryOptions, Sent
 from agent.turn_claim import TurnClaim, TurnResponse
 
 
@@ -387,6 +389,24 @@ class InMemoryOrderService:
         self._orders[order_id] = (msgspec.structs.replace(order, delivered_at=now), now)
 
 
+class InMemoryAnswerer:
+    """Answers each question with ``pieces``; an error among them is raised in its place, once."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.pieces: list[str | Citation | Exception] = ["It ", "depends."]
+
+    async def answer(self, question: str, *, asked_by: Conversation) -> AsyncIterator[str | Citation]:
+        if not question.strip():
+            raise AnswererRefused("there is no question")
+        self.asked.append(question)
+        for piece in list(self.pieces):
+            if isinstance(piece, Exception):
+                self.pieces.remove(piece)
+                raise piece
+            yield piece
+
+
 class NothingToMake:
     """A Storage that needs no queues and tables."""
 
@@ -414,6 +434,7 @@ class InMemoryServices:
         self.job_board = InMemoryJobBoard()
         self.proactive_queue = InMemoryQueue()
         self.orders = InMemoryOrderService(clock=self.clock)
+        self.answerer = InMemoryAnswerer()
         self.storage = NothingToMake()
         self.delivery_options = DeliveryOptions(
             route=route, service_url="https://smba.example/teams/", agent_id="28:agent"

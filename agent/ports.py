@@ -1,10 +1,12 @@
 """What the agent needs from outside, as Protocols, with the errors they raise beside them."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 import msgspec
 
+from agent.answer import Citation
 from agent.callbacks import Callbacks, ReportName
 from agent.conversation import Conversation, Place, Route
 from agent.delivery_record import DeliveryRecord, WhenAmbiguous
@@ -334,6 +336,37 @@ class OrderService(Protocol):
         """The goods have arrived, whatever the schedule said. Raises KeyError for an unknown one."""
 
 
+class AnswererError(Exception):
+    """There is no answer, or not all of it. Messages carry status and error code, never what was asked."""
+
+
+class AnswererBusy(AnswererError):
+    """It is busy, away or broke off: ask again after ``retry_after``, from the beginning."""
+
+    def __init__(self, message: str, *, retry_after: timedelta) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class AnswererRefused(AnswererError):
+    """It will not answer this question: do not ask it again."""
+
+
+class AnswererUnusable(AnswererError):
+    """Our settings of it are missing or wrong: no question is answered until they are mended."""
+
+
+class Answerer(Protocol):
+    """Who answers questions: a language model, or what stands in for one."""
+
+    def answer(self, question: str, *, asked_by: Conversation) -> AsyncIterator[str | Citation]:
+        """The answer's text in pieces, in their order, and its sources: the n-th is meant by [n] in the text.
+
+        ``asked_by`` is for telling users apart; who they are is not passed on. Raises AnswererBusy,
+        AnswererRefused (a blank question, too) or AnswererUnusable, before the first piece or after any.
+        """
+
+
 class Clock(Protocol):
     """Time, so that tests can step it."""
 
@@ -392,6 +425,8 @@ class Services(Protocol):
     def proactive_queue(self) -> ProactiveQueue: ...
     @property
     def orders(self) -> OrderService: ...
+    @property
+    def answerer(self) -> Answerer: ...
     @property
     def storage(self) -> Storage: ...
     @property

@@ -121,6 +121,14 @@ class Streamed(Protocol):
     stop_cancels: bool  # whether the user's Stop cancels the job, or ends its stream alone
 
 
+class ComposingFailed(Exception):
+    """The answer cannot be composed, in a way that was foreseen; ``tell`` says so to the user."""
+
+    def __init__(self, tell: Answer) -> None:
+        super().__init__("the answer cannot be composed")
+        self.tell = tell
+
+
 @runtime_checkable
 class Composed(Streamed, Protocol):
     """A kind of job whose answer is composed piece by piece, and streamed where the channel streams."""
@@ -128,5 +136,6 @@ class Composed(Streamed, Protocol):
     def compose(self, job: Job, *, services: Services) -> AsyncIterator[str | Progress | Citation]:
         """The answer's text in pieces, in their order; Progress while there is none yet; its citations.
 
-        It is run again, from its beginning, where its process died. An exception is told as ``failure``.
+        It is run again, from its beginning, where its process died. ComposingFailed says what is told; any
+        other exception is told as ``failure``.
         """

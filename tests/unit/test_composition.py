@@ -34,7 +34,7 @@ CHINA = {
 }
 TENANTS = {"AllowedTenants": "11111111-1111-4111-8111-111111111111"}
 
-LATER = ("botbuilder", "botframework", "msal", "azure.storage", "requests")
+LATER = ("botbuilder", "botframework", "msal", "azure.storage", "requests", "openai", "httpx2", "pydantic")
 
 
 @pytest.mark.parametrize(
@@ -124,6 +124,37 @@ def test_msal_is_imported_by_an_app_that_has_an_identity_and_by_no_other(
         "import sys; from composition import AzureServices; from settings import read_settings\n"
         "AzureServices(read_settings()).connector\n"
         f"sys.exit(('msal' in sys.modules) is not {imports_msal})"
+    )
+    environment = {"PATH": "", **STORAGE, **given}
+    run = subprocess.run(
+        [sys.executable, "-c", look], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+
+
+MODEL = {"AnswererModel": "a-model", "AnswererKey": "the-key"}
+
+
+@pytest.mark.parametrize(
+    ("given", "answerer"),
+    [
+        ({}, "NoAnswerer"),
+        ({"AZURE_FUNCTIONS_ENVIRONMENT": "Development"}, "LocalAnswerer"),
+        (MODEL, "OpenAIAnswerer"),
+        ({**MODEL, "AnswererUrl": "https://models.example/openai/v1/"}, "OpenAIAnswerer"),
+        ({"AnswererModel": "a-model", "AnswererUrl": "https://models.example/v1/"}, "OpenAIAnswerer"),
+    ],
+)
+def test_who_answers_questions_follows_from_the_settings_and_openai_is_imported_for_its_api_alone(
+    given: dict[str, str], answerer: str
+) -> None:
+    look = (
+        "import sys; from composition import AzureServices; from settings import read_settings\n"
+        "services = AzureServices(read_settings())\n"
+        "services.connector, services.orders, services.job_board\n"
+        "assert 'openai' not in sys.modules and 'httpx2' not in sys.modules\n"
+        f"assert type(services.answerer).__name__ == {answerer!r}, services.answerer\n"
+        f"assert ('openai' in sys.modules) is {answerer == 'OpenAIAnswerer'}"
     )
     environment = {"PATH": "", **STORAGE, **given}
     run = subprocess.run(
