@@ -1,39 +1,35 @@
 """deliver(): one message that goes out unasked, once; the only way out for what is no reply in a turn."""
 
 import asyncio
-import zlib
+from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 import msgspec
 
-from agent.addressing import ConversationUnknown
 from agent.delivery_record import DeliveryRecord, WhenAmbiguous
 from agent.ports import (
-    ChannelBusy,
-    ChannelError,
     ChannelRefused,
     Clock,
     Connector,
-    ConversationGone,
     ConversationStore,
     DeliveryAmbiguous,
     DeliveryLedger,
     DeliveryOptions,
-    SendPaced,
+    StreamEnded,
 )
-from agent.proactive_message import ProactiveMessage, UnusableMessage
+from agent.proactive_message import ProactiveMessage, ToConversation
 from agent.reaching import OnItsWay, Reached, reach
+from agent.setbacks import SHORTEST_WAIT, after_setback
 from agent.sizing import fitted
+from agent.stream import OpenStream, final
+
+Post = Callable[..., Coroutine[Any, Any, Reached]]
 
 # An attempt is ended after SEND_LASTS; so one that says "sending" for longer than SEND_HOLDS has died.
 SEND_LASTS = timedelta(seconds=15)
 SEND_HOLDS = timedelta(seconds=20)
-# With "resend", what may have arrived is sent again this often before it is given up as ambiguous.
-MOST_RESENDS = 5
-# A busy channel is waited for at least as long as it says, and ever longer.
-SHORTEST_WAIT = timedelta(seconds=2)
-LONGEST_WAIT = timedelta(hours=1)  # unless the channel asks for more
-JITTER = 0.25  # of the wait, so that what was refused together does not come back together
 
 
 async def deliver(
@@ -45,8 +41,12 @@ async def deliver(
     connector: Connector,
     options: DeliveryOptions,
     clock: Clock,
+    stream: OpenStream | None = None,
 ) -> DeliveryRecord:
     """Send the message unless it was sent; its record.
+
+    With a ``stream`` it goes as that stream's final, into a conversation; as a message of its own where the
+    stream does not take it.
 
     The record has ended (sent, gone, expired, ambiguous, failed), or says when to come back
     (``waits_until``): the channel is busy, another process is sending it, or it is to be sent again.
@@ -63,13 +63,13 @@ async def deliver(
     try:
         async with asyncio.timeout((ends_at - clock.now()).total_seconds()):
             reached = await attempt.send(
-                message, conversations=conversations, connector=connector, options=options
+                message, stream, conversations=conversations, connector=connector, options=options
             )
     except _TakenOver:
         return _held_by_another(attempt.record, until=clock.now() + SEND_HOLDS)
     except Exception as error:
         # Whatever it is, each attempt leaves its reason; what nobody foresaw is the caller's.
-        after = _after(
+        after = after_setback(
             attempt.record,
             error,
             message,
@@ -112,34 +112,60 @@ class _Attempt:
     async def send(
         self,
         message: ProactiveMessage,
+        stream: OpenStream | None,
         *,
         conversations: ConversationStore,
         connector: Connector,
         options: DeliveryOptions,
     ) -> Reached:
         """Send what is still to be sent of the message. Each part is known to have arrived, or not."""
+        post = partial(
+            reach,
+            message.to,
+            on_its_way=self.on_its_way,
+            conversations=conversations,
+            connector=connector,
+            options=options,
+            clock=self._clock,
+        )
         parts = fitted(message.to_activity(), max_bytes=options.max_activity_bytes)
         reached = None
         for number, part in enumerate(parts[self.record.parts_sent :], start=self.record.parts_sent):
             if reached:
-                going_on = msgspec.structs.replace(
-                    self.record, parts_sent=number, conversation_id=reached.conversation_id
-                )
-                await self.note(going_on)
-                if not self.is_ours:
-                    raise _TakenOver
-            reached = await reach(
-                message.to,
-                part,
-                thread=self.record.conversation_id if number else None,
-                on_its_way=self.on_its_way,
-                conversations=conversations,
-                connector=connector,
-                options=options,
-                clock=self._clock,
-            )
+                await self._go_on(parts_sent=number, conversation_id=reached.conversation_id)
+            reached = await self._end_stream(stream, part, message, post) if stream and not number else None
+            if reached is None:
+                reached = await post(part, thread=self.record.conversation_id if number else None)
         assert reached is not None, "a message has one part at least"
         return reached
+
+    async def _end_stream(
+        self, stream: OpenStream, part: dict[str, Any], message: ProactiveMessage, post: Post
+    ) -> Reached | None:
+        """Send the part as the stream's final; None where the stream does not take it."""
+        is_its_end = str(part.get("text", "")).startswith(stream.text)
+        if self.record.is_beside_stream or not is_its_end or not isinstance(message.to, ToConversation):
+            return None
+        try:
+            reached = await post(final(part, stream_id=stream.stream_id), thread=None)
+        except ChannelRefused as error:
+            if isinstance(error, StreamEnded) and error.why == "completed" and self.record.ambiguities:
+                # By the attempt before, of which no answer told that.
+                return Reached(
+                    activity_id=stream.stream_id,
+                    conversation_id=message.to.conversation_id,
+                    trace=error.trace,
+                )
+            # Noted before the message goes: "completed" would tell nothing of that one.
+            await self._go_on(is_beside_stream=True)
+            return None
+        return msgspec.structs.replace(reached, activity_id=stream.stream_id)
+
+    async def _go_on(self, **fields: Any) -> None:
+        """Note how far the attempt is. Raises _TakenOver."""
+        await self.note(msgspec.structs.replace(self.record, **fields))
+        if not self.is_ours:
+            raise _TakenOver
 
     async def note(self, record: DeliveryRecord) -> DeliveryRecord:
         """Write the record, unless another process has taken the delivery over meanwhile."""
@@ -169,7 +195,7 @@ async def _claim(
         if now < record.updated_at + SEND_HOLDS:
             return _held_by_another(record, until=record.updated_at + SEND_HOLDS)
         died = DeliveryAmbiguous("the process died, or lost its storage, while it sent")
-        record = _after(record, died, message, when_ambiguous=when_ambiguous, now=now)
+        record = after_setback(record, died, message, when_ambiguous=when_ambiguous, now=now)
     if not record.has_ended:
         record = msgspec.structs.replace(
             record, state="sending", busy_until=None, attempts=record.attempts + 1
@@ -181,62 +207,3 @@ async def _claim(
 def _held_by_another(record: DeliveryRecord, *, until: datetime) -> DeliveryRecord:
     """What the caller is told; it is not written: the record is another's."""
     return msgspec.structs.replace(record, state="busy", busy_until=until, reason="it is being sent just now")
-
-
-def _after(
-    record: DeliveryRecord,
-    error: Exception,
-    message: ProactiveMessage,
-    *,
-    when_ambiguous: WhenAmbiguous,
-    now: datetime,
-    may_have_arrived: bool = True,
-) -> DeliveryRecord:
-    """The record after an attempt that ended in ``error``; ``may_have_arrived``: where that is a time-out."""
-    if isinstance(error, TimeoutError) and not may_have_arrived:
-        error = ChannelBusy("no time was left to send it", retry_after=SHORTEST_WAIT)
-    record = msgspec.structs.replace(record, reason=reason_of(error), trace=getattr(error, "trace", ""))
-    kept = msgspec.structs.replace(record, busy_until=None, body=msgspec.json.encode(message))
-    match error:
-        case ConversationGone():
-            return msgspec.structs.replace(record, state="gone")
-        case ChannelRefused():  # one before this may have arrived all the same
-            return msgspec.structs.replace(kept, state="ambiguous" if record.ambiguities else "failed")
-        case ChannelBusy():
-            return _busy(record, error, now=now)
-        case DeliveryAmbiguous() | TimeoutError():
-            ambiguities = record.ambiguities + 1
-            if when_ambiguous == "hold" or ambiguities > MOST_RESENDS:
-                return msgspec.structs.replace(kept, state="ambiguous", ambiguities=ambiguities)
-            until = now + _wait(record, at_least=SHORTEST_WAIT)
-            return msgspec.structs.replace(
-                record, state="ambiguous", ambiguities=ambiguities, busy_until=until
-            )
-    return msgspec.structs.replace(record, state="accepted")
-
-
-def _busy(record: DeliveryRecord, error: ChannelBusy, *, now: datetime) -> DeliveryRecord:
-    if isinstance(error, SendPaced):  # no attempt was made, and the channel is no busier than before
-        wait, attempts = _spread(record, error.retry_after), record.attempts - 1
-    else:
-        wait, attempts = _wait(record, at_least=error.retry_after), record.attempts
-    return msgspec.structs.replace(record, state="busy", busy_until=now + wait, attempts=attempts)
-
-
-def _wait(record: DeliveryRecord, *, at_least: timedelta) -> timedelta:
-    """How long to wait after this attempt: longer each time."""
-    longer_each_time = min(SHORTEST_WAIT * 2 ** min(record.attempts - 1, 12), LONGEST_WAIT)
-    return _spread(record, max(longer_each_time, at_least))
-
-
-def _spread(record: DeliveryRecord, wait: timedelta) -> timedelta:
-    """The wait and up to JITTER more, which differs from message to message."""
-    return wait * (1 + JITTER * zlib.crc32(f"{record.delivery_id}.{record.attempts}".encode()) / 2**32)
-
-
-def reason_of(error: Exception) -> str:
-    """An attempt's reason as it is kept: the error's class and our own words, with the cause's class."""
-    if not isinstance(error, (ChannelError, ConversationUnknown, UnusableMessage)):
-        return type(error).__name__  # the words of others may quote anything
-    cause = f" ({type(error.__cause__).__name__})" if error.__cause__ else ""
-    return f"{type(error).__name__}: {error}{cause}"[:1000]

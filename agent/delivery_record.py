@@ -18,6 +18,7 @@ class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
     ``accepted``: not sent yet, perhaps after attempts that failed. ``busy``: to be tried again at
     ``busy_until``. ``ambiguous``: it may have arrived; with a ``busy_until`` it is sent again then.
     ``ambiguities``: how many attempts ended without an answer that tells what became of the message.
+    ``is_beside_stream``: the stream that it was to end did not take it, so it goes as a message of its own.
     ``parts_sent``: how many parts of a message that was split are known to have arrived.
     ``reason``: the error's class and words of the last attempt that did not end in sent; no user text.
     ``trace``: the channel's own ids of that request, or of the one that sent it.
@@ -32,6 +33,7 @@ class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 0
     ambiguities: int = 0
     parts_sent: int = 0
+    is_beside_stream: bool = False
     busy_until: datetime | None = None
     reason: str = ""
     activity_id: str | None = None

@@ -5,10 +5,11 @@ from typing import Any
 
 import msgspec
 
-from agent.delivery import SHORTEST_WAIT, deliver
+from agent.delivery import deliver
 from agent.delivery_record import DeliveryRecord
 from agent.ports import Clock, DeliveryLedger, ProactiveQueue, Services
 from agent.proactive_message import ProactiveMessage
+from agent.setbacks import SHORTEST_WAIT
 
 LONGEST_DELAY = timedelta(days=7)  # of a queue message (Azure Queue Storage, "Put Message")
 

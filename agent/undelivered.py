@@ -4,10 +4,10 @@ import hashlib
 
 import msgspec
 
-from agent.delivery import reason_of
 from agent.delivery_record import DeliveryRecord
 from agent.ports import Clock, DeliveryLedger
 from agent.proactive_message import UnusableMessage, parse_proactive_message
+from agent.setbacks import reason_of
 
 
 async def note_unusable(body: bytes, error: UnusableMessage, *, ledger: DeliveryLedger, clock: Clock) -> None:

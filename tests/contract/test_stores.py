@@ -303,7 +303,12 @@ class TestDeliveryLedger:
     async def test_a_record_is_read_as_it_was_written(self, ledger: DeliveryLedger) -> None:
         body = bytes(range(256)) * 256  # 64 KiB, the largest queue message
         record = sending(
-            ambiguities=1, reason="ChannelBusy: 429", activity_id="a-1", body=body, state="failed"
+            ambiguities=1,
+            reason="ChannelBusy: 429",
+            activity_id="a-1",
+            body=body,
+            state="failed",
+            is_beside_stream=True,
         )
         written = await ledger.insert(record)
         assert written is not None and written.version

@@ -12,7 +12,7 @@ from adapters.in_memory import InMemoryServices
 from agent.addressing import ConversationUnknown
 from agent.answer import Answer, Citation
 from agent.conversation import Conversation
-from agent.delivery import MOST_RESENDS, SEND_HOLDS, deliver
+from agent.delivery import SEND_HOLDS, deliver
 from agent.delivery_record import DeliveryRecord, WhenAmbiguous
 from agent.ports import (
     ChannelBusy,
@@ -33,6 +33,7 @@ from agent.proactive_message import (
     UnusableMessage,
     parse_proactive_message,
 )
+from agent.setbacks import MOST_RESENDS
 from agent.undelivered import close_undelivered, note_unusable, unusable_id
 from tests.unit.turns import TENANT, USER
 
