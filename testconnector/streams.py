@@ -25,6 +25,12 @@ class Stream:
     sequence: int
     text: str = ""  # what was streamed last, which is all so far
     ended: str = ""  # why nothing more is taken
+    longest_gap: float = 0.0  # seconds between two parts that were taken
+
+    def heard(self, now: float) -> None:
+        """One more part was taken."""
+        self.longest_gap = max(self.longest_gap, now - self.last_at)
+        self.last_at = now
 
     def shown(self) -> dict[str, Any]:
         return {
@@ -33,6 +39,8 @@ class Stream:
             "sequence": self.sequence,
             "text": self.text,
             "ended": self.ended,
+            "lasted": round(self.last_at - self.began_at, 3),
+            "longestGap": round(self.longest_gap, 3),
         }
 
 
@@ -141,12 +149,14 @@ class Streams:
                 return _invalid("The final text does not begin with what was streamed.")
             stream.ended = ALREADY_COMPLETED
             stream.text = outgoing.get("text", "")
+            stream.heard(now)
             return None
         if info["streamSequence"] <= stream.sequence:
             # A success code, and the part is dropped.
             code = "ContentStreamSequenceOrderPreConditionFailed"
             return error_answer(202, code, "PreCondition failed when processing a streaming activity.")
-        stream.sequence, stream.last_at = info["streamSequence"], now
+        stream.sequence = info["streamSequence"]
+        stream.heard(now)
         if info["streamType"] == "streaming":
             stream.text = outgoing["text"]
         return None

@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("--longest", type=float, default=60.0, help="seconds of the longest handler")
     parser.add_argument("--apart", type=float, default=1.05, help="seconds between two turns")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="the kinds of job")
+    parser.add_argument("--long-ones", type=int, default=12, help="jobs longer than a stream may be open")
     parser.add_argument("--keep", type=Path, help="a directory for the logs of the hosts")
     given = parser.parse_args()
     plan = Plan(
@@ -35,6 +36,7 @@ def main() -> int:
         longest=given.longest,
         apart=given.apart,
         kinds=tuple(given.kinds),
+        long_ones=given.long_ones,
     )
     started = time.monotonic()
     with ExitStack() as stack:

@@ -1,7 +1,7 @@
 """What a soak run is to do, drawn from its seed."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Where = Literal["personal", "group", "copilot"]
@@ -12,12 +12,14 @@ REDELIVERIES: tuple[Again, ...] = ("never", "never", "at once", "under way", "af
 USERS, GROUPS, TENANTS = 120, 30, 4
 AT_ONCE = 0.1  # of the jobs have nothing to do
 BUTTONS = 0.2  # of the turns are pressed Action.Executes
+LONG = (110.0, 140.0)  # seconds, longer than a stream may be open
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """``turns`` begin ``apart`` seconds after each other, with handlers of up to ``longest`` seconds, while
-    the hosts are killed ``kills`` times. ``kinds``: the kinds of job.
+    the hosts are killed ``kills`` times. ``kinds``: the kinds of job. ``long_ones``: how many turns of the first
+    half have a stream that is to be closed before its job has ended.
     """
 
     turns: int
@@ -26,6 +28,7 @@ class Plan:
     longest: float = 60.0
     apart: float = 1.05
     kinds: tuple[str, ...] = KINDS
+    long_ones: int = 0
 
     @property
     def lasts(self) -> float:
@@ -68,7 +71,11 @@ class PlannedKill:
 
 def turns_of(plan: Plan) -> list[PlannedTurn]:
     dice = random.Random(plan.seed)  # noqa: S311 - chance, not secrecy
-    return [_turn(number, plan, dice) for number in range(plan.turns)]
+    turns = [_turn(number, plan, dice) for number in range(plan.turns)]
+    for number in dice.sample(range(plan.turns // 2), plan.long_ones):
+        long_one = replace(turns[number], kind="patient", where="personal", is_button=False)
+        turns[number] = replace(long_one, seconds=round(dice.uniform(*LONG), 1))
+    return turns
 
 
 def _turn(number: int, plan: Plan, dice: random.Random) -> PlannedTurn:

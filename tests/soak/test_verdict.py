@@ -35,6 +35,7 @@ def part(at: float, stream_type: str = "informative", **fields: Any) -> Part:
 
 STREAM = [part(100.2), part(125.0), part(130.0, "final")]
 LONG_STREAM = [part(float(at)) for at in range(100, 221, 30)]
+DONE_AT_ONCE = replace(BUTTON, deliveries=(replace(DELIVERY, body={"value": "Soak n1 is done."}),))
 PRESSED = {"turns": [BUTTON], "said": [DONE]}
 
 
@@ -44,8 +45,9 @@ PRESSED = {"turns": [BUTTON], "said": [DONE]}
         {},
         {"parts": STREAM},
         PRESSED,
-        # The answer was ready in time, and is the turn's reply.
+        # The answer was ready in time, and is the turn's reply, or its response.
         {"said": [replace(DONE, at=103.0)]},
+        {"turns": [DONE_AT_ONCE], "said": []},
         # What the ledger or the claim calls ambiguous may come twice.
         {"said": [TAKEN_ON, DONE, DONE], "ledger": [replace(SENT, ambiguities=1)]},
         {"said": [TAKEN_ON, TAKEN_ON, DONE], "turns": [replace(TURN, claim_ambiguities=1)]},
@@ -105,6 +107,7 @@ def test_a_run_that_is_as_it_should_be_breaks_nothing(seen: dict[str, Any]) -> N
         ({"said": [TAKEN_ON, TAKEN_ON, DONE]}, "acknowledged 2 times"),
         (PRESSED | {"said": [TAKEN_ON, DONE]}, "acknowledged 1 times, and the ledger knows of 0"),
         ({"said": [TAKEN_ON, DONE, DONE]}, "its result came 2 times"),
+        ({"turns": [DONE_AT_ONCE], "said": [DONE]}, "its result came 1 times, and the ledger knows of 0"),
         ({"said": [TAKEN_ON]}, "its result never came"),
         ({"said": [TAKEN_ON, DONE, replace(DONE, says="broke")]}, "its job broke"),
         (

@@ -108,11 +108,11 @@ def _numbers(turn: Turn, said: _Said) -> Iterator[str]:
     if not taken_on and not done and not turn.is_button:
         yield "it was not acknowledged"
     # An answer that was ready in time is the turn's own reply, which the claim knows of too.
-    known = 1 + said.ambiguities(turn) + turn.claim_ambiguities
+    in_the_response = turn.is_button and any("is done" in repr(one.body) for one in turn.deliveries)
+    known = (0 if in_the_response else 1) + said.ambiguities(turn) + turn.claim_ambiguities
     if len(done) > known:
         yield f"its result came {len(done)} times, and the ledger knows of {known}"
-    told_in_the_response = turn.is_button and any("is done" in repr(one.body) for one in turn.deliveries)
-    if not done and not told_in_the_response:
+    if not done and not in_the_response:
         yield "its result never came"
 
 

@@ -133,3 +133,14 @@ async def test_the_pace_is_held_where_that_is_asked(clock: Clock, session: Any) 
         assert (await part(client, "streaming", "A", 2, stream_id))[0] == 429
         clock.passes(1)
         assert (await part(client, "streaming", "A", 2, stream_id))[0] == 202
+
+
+async def test_the_report_tells_how_long_a_stream_lasted_and_was_silent(
+    connector: ScriptedConnector, client: Client, clock: Clock
+) -> None:
+    stream_id = await begun(client)
+    for seconds, kind, sequence in ((25, "informative", 2), (41, "informative", 3), (1.5, "final", None)):
+        clock.passes(seconds)
+        assert (await part(client, kind, "Looking …", sequence, stream_id))[0] == 202
+    (shown,) = connector.report()["streams"]
+    assert (shown["lasted"], shown["longestGap"]) == (67.5, 41.0)
