@@ -18,8 +18,8 @@ LONG = (110.0, 140.0)  # seconds, longer than a stream may be open
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """``turns`` begin ``apart`` seconds after each other, with handlers of up to ``longest`` seconds, while
-    the hosts are killed ``kills`` times. ``kinds``: the kinds of job. ``long_ones``: how many turns of the first
-    half have a stream that is to be closed before its job has ended.
+    the hosts are killed ``kills`` times. ``kinds``: the kinds of job. ``long_ones``: how many turns of the
+    first half have a stream that is to be closed before its job has ended.
     """
 
     turns: int
