@@ -54,6 +54,8 @@ class PlaygroundDriver:
         try:
             configuration = (await self._get(CONFIGURATION))["config"]
             self.personal_chat_id: str = configuration["personalChat"]["id"]
+            self.group_chat_id: str = configuration["groupChats"][0]["id"]
+            self.channel_id: str = configuration["teams"][0]["channels"][-1]["id"]
             self.user_id: str = configuration["currentUser"]["id"]
             self.configuration: JsonObject = configuration
             self._stream = await self._session.ws_connect(STREAM)
@@ -79,6 +81,23 @@ class PlaygroundDriver:
     async def say(self, text: str) -> None:
         body = {"type": "text", "text": text, "textFormat": "plain", "from": {"id": self.user_id}}
         await self._post(SAID.format(self.personal_chat_id), body)
+
+    async def call(self, text: str, *, in_conversation: str) -> None:
+        """Say it in a group chat or a channel, where the agent hears only what mentions it.
+
+        In a channel this begins a thread, or goes on with the one that the conversation's id tells.
+        """
+        agent = self.configuration["bot"]
+        tag = f"<at>{agent['name']}</at>"
+        mentioned = {"id": agent["id"], "name": agent["name"]}
+        body = {
+            "type": "text",
+            "text": f"{tag} {text}",
+            "textFormat": "plain",
+            "from": {"id": self.user_id},
+            "mentions": [{"type": "mention", "mentioned": mentioned, "text": tag}],
+        }
+        await self._post(SAID.format(in_conversation), body)
 
     async def press(self, card: Shown, data: JsonObject) -> None:
         """Press an Action.Submit button of ``card`` whose data is ``data``."""
