@@ -66,6 +66,7 @@ def _columns(entry: JobEntry) -> dict[str, Any]:
         "hasBegun": entry.has_begun,
         "answer": _json(entry.answer),
         "request": _json(entry.request),
+        "reason": entry.reason or None,
     }
 
 
@@ -92,4 +93,5 @@ def _entry_of(row: Row) -> JobEntry:
         has_begun=columns.get("hasBegun", True),
         answer=msgspec.json.decode(answer, type=Answer) if (answer := columns.get("answer")) else None,
         request=msgspec.json.decode(request) if (request := columns.get("request")) else None,
+        reason=columns.get("reason", ""),
     )

@@ -10,7 +10,7 @@ from botbuilder.schema import Activity, ActivityTypes, Attachment, ChannelAccoun
 from agent.answer import ADAPTIVE_CARD, Answer, card
 from agent.conversation import conversation_of
 from agent.incoming import IncomingActivity, derived_key
-from agent.job_commands import JobCanceller, JobCommands
+from agent.job_commands import Again, JobCanceller, JobCommands
 from agent.jobs.catalog import JOBS, job_asked_for
 from agent.jobs.definition import Job, JobDefinition
 from agent.jobs.entries import entry_of
@@ -58,10 +58,22 @@ class Bot(ActivityHandler):
     async def _command_answer(self) -> Answer | None:
         """Commands come before jobs: "cancel my laptop order" must not order a laptop."""
         value = self._incoming.value
-        pressed = await self._commands.pressed(value)
+        pressed = await self._pressed_answer(value)
         if pressed or job_asked_for(None, value):  # a button may bring a text along
             return pressed
-        return await self._commands.said(self._incoming.words)
+        words = self._incoming.words
+        return await self._commands.said(words) or await self._again(await self._commands.asked_again(words))
+
+    async def _pressed_answer(self, data: Any) -> Answer | None:
+        return await self._commands.pressed(data) or await self._again(
+            await self._commands.pressed_again(data)
+        )
+
+    async def _again(self, wanted: Again | Answer | None) -> Answer | None:
+        """The job that is wanted once more is taken on; what else is to be said of it is said."""
+        if isinstance(wanted, Again):
+            return await self._take_on(wanted.definition, request=wanted.request)
+        return wanted
 
     async def _other_answer(self) -> Answer:
         words = self._incoming.words
@@ -71,7 +83,8 @@ class Bot(ActivityHandler):
         return welcome() if GREETING.search(words) else not_understood()
 
     async def on_invoke_activity(self, turn_context: TurnContext) -> InvokeResponse:
-        """A pressed Action.Execute that asks for a job, or cancels one, is acknowledged in the response body.
+        """A pressed Action.Execute that asks for a job, also once more, or cancels one is acknowledged in the
+        response body.
 
         Teams documentation "Universal Actions for Adaptive Cards", section "Response format".
         """
@@ -82,7 +95,7 @@ class Bot(ActivityHandler):
         if definition:
             answer: Answer | None = await self._take_on(definition, request=data)
         else:
-            answer = await self._commands.pressed(data)
+            answer = await self._pressed_answer(data)
         if answer is None:
             return InvokeResponse(status=200, body=UNKNOWN_BUTTON)
         body = {

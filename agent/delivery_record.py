@@ -24,6 +24,8 @@ class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
     ``trace``: the channel's own ids of that request, or of the one that sent it.
     ``body``: the message as JSON (or as it came, if it could not be read) where it could not be delivered,
     so that nothing is lost.
+    A job that broke has a record of its own, by the job's id: ``failed``, ``reason`` says why, ``body`` is
+    the job, and ``attempts`` how often it was run.
     ``version``: the store's own mark of the row's state.
     """
 

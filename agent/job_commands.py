@@ -1,6 +1,6 @@
-"""What users ask of their own jobs: how they are, and to cancel one. Nobody sees or cancels another's."""
+"""What users ask of their own jobs: how they are, to cancel one, to try one again. Nobody has another's."""
 
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 import msgspec
 
@@ -10,6 +10,9 @@ from agent.incoming import IncomingActivity
 from agent.job_card import jobs_card
 from agent.job_entry import JobEntry, owner_key
 from agent.job_words import job_command, words_of
+from agent.jobs.again import PressedAgain
+from agent.jobs.catalog import definition_of
+from agent.jobs.definition import JobDefinition
 from agent.ports import Services
 
 LOOKED_AT = 50  # of the newest
@@ -17,6 +20,8 @@ LISTED = 10
 NO_JOBS = Answer("You have no jobs with me at the moment. Say hello to see what I can do.")
 NOTHING_RUNS = Answer("There is nothing to cancel: no job of yours is running.")
 NOT_YOURS = Answer("I do not find this among your jobs, so I have cancelled nothing.")
+NOT_YOURS_AGAIN = Answer("I do not find this among your jobs, so I have started nothing.")
+NOTHING_FAILED = Answer("There is nothing to try again: no job of yours has failed.")
 
 
 class JobCanceller(Protocol):
@@ -32,6 +37,13 @@ class PressedCancel(msgspec.Struct, frozen=True):
     cancel: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z._-]{1,64}$")]
 
 
+class Again(msgspec.Struct, frozen=True, kw_only=True):
+    """A job that is to be taken on once more, with what was asked for then."""
+
+    definition: JobDefinition
+    request: Any
+
+
 class JobCommands:
     """Answers what the sender of one turn asks of their jobs."""
 
@@ -45,7 +57,7 @@ class JobCommands:
     async def said(self, words: str) -> Answer | None:
         """The answer to a command in words; None where they are none."""
         command = job_command(words)
-        if command is None:
+        if command is None or command.asks == "again":
             return None
         entries = await self._shown_here()
         running = [entry for entry in entries if entry.is_running]
@@ -62,6 +74,24 @@ class JobCommands:
             return None
         entry = await self._board.find(self._owner_key, job_id)
         return await self._cancel(entry) if entry else NOT_YOURS
+
+    async def asked_again(self, words: str) -> Again | Answer | None:
+        """The last of the sender's jobs that failed, where words ask to try it again; else None."""
+        command = job_command(words)
+        if command is None or command.asks != "again":
+            return None
+        failed = [entry for entry in await self._shown_here() if entry.state == "failed"]
+        meant = [entry for entry in failed if command.named <= words_of(entry.title)]
+        return _again(meant[0]) if meant else NOTHING_FAILED
+
+    async def pressed_again(self, data: object) -> Again | Answer | None:
+        """The sender's job whose button was pressed to try it again; None where the button is another."""
+        try:
+            job_id = msgspec.convert(data, PressedAgain).again
+        except msgspec.ValidationError:
+            return None
+        entry = await self._board.find(self._owner_key, job_id)
+        return _again(entry) if entry else NOT_YOURS_AGAIN
 
     async def _shown_here(self) -> list[JobEntry]:
         """The sender's jobs; in a group or a channel only those asked for there, for others read along."""
@@ -90,6 +120,17 @@ class JobCommands:
             ended = msgspec.structs.replace(ended, state="failed", updated_at=self._clock.now())
             await self._board.put(ended)
         return Answer(f"This has ended already: {ended.title} ({ended.state}).")
+
+
+def _again(entry: JobEntry) -> Again | Answer:
+    """What the entry's owner asked for then; an answer where it runs, or cannot be asked for any more."""
+    if entry.is_running:
+        return Answer(f"This is under way: {entry.title}. I will tell you when there is news.")
+    definition = definition_of(entry.kind)
+    # The request of an entry that was too large for the board, or is from before it was kept, is not there.
+    if definition is None or entry.request is None:
+        return Answer(f"I cannot try this again by myself: {entry.title}. Please ask me for it anew.")
+    return Again(definition=definition, request=entry.request)
 
 
 def _without_thread(conversation_id: str) -> str:

@@ -33,7 +33,7 @@ class JobEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One job as its owner sees it. ``step`` and ``percent``: what it last reported.
 
     ``has_begun``: its first step is over. ``answer``: the last that its owner is told of it. ``request``: as
-    in Job, to run it again.
+    in Job, to run it again. ``reason``: why the step that was tried last broke; no user text.
     """
 
     job_id: str
@@ -50,6 +50,7 @@ class JobEntry(msgspec.Struct, frozen=True, kw_only=True):
     has_begun: bool = False
     answer: Answer | None = None
     request: Any = None
+    reason: str = ""
 
     @property
     def is_running(self) -> bool:

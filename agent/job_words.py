@@ -1,4 +1,4 @@
-"""Whether a user's words ask how their jobs are, or to cancel one; in any case and politeness."""
+"""Whether a user's words ask how their jobs are, to cancel one, or to try one again; in any politeness."""
 
 import re
 from typing import Literal
@@ -27,12 +27,13 @@ ASKING = ANY_JOB | words_of(
     "status what what's whats is are how show tell give get list see check view about on i can may do have"
     " current open running recent"
 )
+TRYING = words_of("try again retry to once more")
 
 
 class JobCommand(msgspec.Struct, frozen=True, kw_only=True):
     """``named``: the words that say which of the jobs is meant."""
 
-    asks: Literal["status", "cancel"]
+    asks: Literal["status", "cancel", "again"]
     named: frozenset[str] = frozenset()
 
 
@@ -44,8 +45,12 @@ def job_command(text: str) -> JobCommand | None:
     if words[0] == "cancel":
         return JobCommand(asks="cancel", named=frozenset(words[1:]) - ANY_JOB)
     said = frozenset(words)
+    titles = {word for job in JOBS for word in words_of(job.title)}
+    tries_again = words[0] == "retry" or (words[0] == "try" and "again" in said)
+    if tries_again and said <= TRYING | ANY_JOB | titles:
+        return JobCommand(asks="again", named=said - TRYING - ANY_JOB)
     is_about_jobs = "status" in said or ("my" in said and said & PLURALS) or said <= PLURALS
-    if is_about_jobs and said <= ASKING | {word for job in JOBS for word in words_of(job.title)}:
+    if is_about_jobs and said <= ASKING | titles:
         return JobCommand(asks="status")
     return None
 

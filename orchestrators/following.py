@@ -1,7 +1,9 @@
 """The way of a job from its begin to its end, for the orchestrators that follow one."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -10,6 +12,7 @@ from agent.answer import Answer
 from agent.job_entry import JobState
 from agent.jobs.catalog import job_of
 from agent.jobs.definition import Cancelled, Done, Failed, Job, Outcome, Waiting
+from agent.jobs.running import broken
 from agent.task_hub import to_task_hub
 from agent.view import View
 from orchestrators import steps
@@ -17,6 +20,8 @@ from orchestrators import steps
 SHORTEST_WAIT = timedelta(seconds=1)
 # After so many checks the orchestration starts over with what it knows, so that its history stays short.
 CHECKS_AN_EXECUTION = 50
+# What a job waits for whose begin has not succeeded yet; it may have begun something all the same.
+NOT_BEGUN = Waiting(state={}, check_in=timedelta(0))
 # A stream's update that comes so short before a check is left to it.
 NEAR = timedelta(seconds=2)
 
@@ -30,6 +35,16 @@ class Following(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     view: View | None = None
 
 
+class Tried(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a step of a job: its ``result``; or the ``error`` of its last try; or none of both, where
+    it was given up for the event that ``woken_by`` is, or for what the ``view`` says."""
+
+    view: View | None
+    result: Any = None
+    error: Exception | None = None
+    woken_by: Any = None
+
+
 def follow(context: steps.Context, following: Following) -> Generator[Any, Any, dict[str, Any] | None]:
     """Follow one job to its end: ``{"outcome", "told"}``; None where the orchestration starts over.
 
@@ -40,53 +55,96 @@ def follow(context: steps.Context, following: Following) -> Generator[Any, Any, 
     completed = context.wait_for_external_event(steps.COMPLETED)
     cancelled = context.wait_for_external_event(steps.CANCEL)
     for _ in range(CHECKS_AN_EXECUTION):
-        try:
-            if outcome is None:
-                outcome = yield from steps.begin(context, job)
-            else:
-                assert isinstance(outcome, Waiting), "what has ended is not followed"
-                outcome = yield from steps.check(context, job, outcome)
-        except Exception:
-            # Whatever an activity raises arrives as this, once its retries are used up.
+        tried = yield from _next(context, job, outcome, view, cancelled)
+        view, woken_by = tried.view, tried.woken_by
+        if tried.error:
             yield from _break(context, job, told + 1, view)
-            raise
-        if outcome.tell is not None:
-            told += 1
-            view = yield from _tell(context, job, told, outcome.tell, view, outcome)
-        if not isinstance(outcome, Waiting):
-            yield from _end(context, job, outcome, view)
-            return _output(outcome, told)
-        view = yield from steps.show_job(context, job, view, outcome)
-        until_then = min(outcome.check_in, gives_up_at - context.current_utc_datetime)
-        until = context.current_utc_datetime + max(until_then, SHORTEST_WAIT)
-        woken_by, view = yield from _wait(context, job, outcome, view, until, cancelled, completed)
+            raise tried.error
+        if tried.result:
+            outcome = tried.result
+            if outcome.tell is not None:
+                told += 1
+                view = yield from _tell(context, job, told, outcome.tell, view, outcome)
+            if not isinstance(outcome, Waiting):
+                yield from _end(context, job, outcome, view)
+                return _output(outcome, told)
+            view = yield from steps.show_job(context, job, view, outcome)
+            until_then = min(outcome.check_in, gives_up_at - context.current_utc_datetime)
+            until = context.current_utc_datetime + max(until_then, SHORTEST_WAIT)
+            woken_by, view = yield from _wait(context, job, outcome, view, until, cancelled, completed)
         if woken_by is completed:
             completed = context.wait_for_external_event(steps.COMPLETED)
         elif woken_by is cancelled or (view and view.cancels_job):
             told += 1
-            ended = yield from _cancel(context, job, outcome, told, view)
+            waiting = outcome if isinstance(outcome, Waiting) else NOT_BEGUN
+            ended, view = yield from _cancel(context, job, waiting, told, view)
             if ended is not None:
                 return _output(ended, told)
-            view = _without_cancelling(view)
             break  # an event that came early ends each later wait, until the orchestration starts over
     context.continue_as_new(to_task_hub(Following(job=job, outcome=outcome, told=told, view=view)))
     return None
 
 
+def _next(
+    context: steps.Context, job: Job, outcome: Outcome | None, view: View | None, cancelled: Any
+) -> Generator[Any, Any, Tried]:
+    """The job is begun, or checked on; a cancel is heeded while that backs off."""
+    if outcome is None:
+        begin = partial(steps.begin, context, job)
+        return (yield from _tried(context, job, begin, "beginning", NOT_BEGUN, view, cancelled))
+    assert isinstance(outcome, Waiting), "what has ended is not followed"
+    check = partial(steps.check, context, job, outcome)
+    return (yield from _tried(context, job, check, "checking", outcome, view, cancelled))
+
+
+def _tried(
+    context: steps.Context,
+    job: Job,
+    step: Callable[[], Generator[Any, Any, Any]],
+    name: str,
+    waiting: Waiting,
+    view: View | None,
+    *events: Any,
+) -> Generator[Any, Any, Tried]:
+    """Try a step as often as ``steps.pause_after`` says, or until one of the events while it backs off."""
+    for tries in count(1):
+        try:
+            result = yield from step()
+        except Exception as error:  # noqa: BLE001 - whatever an activity raises arrives as this
+            pause, broke = steps.pause_after(context, job, tries), error
+        else:
+            return Tried(view=view, result=result)
+        if pause is None:
+            return Tried(view=view, error=broke)
+        if view is None:  # what the turn has opened is kept alive
+            view = yield from steps.show_job(context, job, view, waiting)
+        until = context.current_utc_datetime + pause
+        woken_by, view = yield from _wait(context, job, waiting, view, until, *events, step=name, tries=tries)
+        if events and (woken_by or (view and view.cancels_job)):
+            return Tried(view=view, woken_by=woken_by)
+    raise AssertionError("the numbers have an end")
+
+
 def _wait(
-    context: steps.Context, job: Job, waiting: Waiting, view: View | None, until: datetime, *events: Any
+    context: steps.Context,
+    job: Job,
+    waiting: Waiting,
+    view: View | None,
+    until: datetime,
+    *events: Any,
+    **shown: Any,
 ) -> Generator[Any, Any, tuple[Any, View | None]]:
-    """Wait until then, or for one of the events; meanwhile the job's stream is kept alive."""
+    """Wait until then, or for one of the events, ``shown`` as that; the job's stream is kept alive."""
     while view and view.is_streaming and view.moves_on_at < until - NEAR:
         pause = max(view.moves_on_at - context.current_utc_datetime, SHORTEST_WAIT)
-        woken_by = yield from steps.wait(context, pause, *events, progress=waiting.progress)
+        woken_by = yield from steps.wait(context, pause, *events, progress=waiting.progress, **shown)
         if woken_by:
             return woken_by, view
         view = yield from steps.show_job(context, job, view, waiting, is_due=True)
         if view and view.cancels_job:
             return None, view
     pause = max(until - context.current_utc_datetime, SHORTEST_WAIT)
-    woken_by = yield from steps.wait(context, pause, *events, progress=waiting.progress)
+    woken_by = yield from steps.wait(context, pause, *events, progress=waiting.progress, **shown)
     return woken_by, view
 
 
@@ -106,24 +164,32 @@ def _tell(
 
 
 def _break(context: steps.Context, job: Job, number: int, view: View | None) -> Generator[Any, Any, None]:
-    """Tell the user that the job broke, and have the board say so."""
-    view = yield from _tell(context, job, number, job_of(job).failure(job), view)
-    yield from steps.note_broken(context, job)
+    """Tell the user that the job broke, and have the board and the ledger say so.
+
+    They say it first, for telling may take long; last for jobs of version 1, which are in flight.
+    """
+    if job.version >= 2:
+        yield from steps.note_broken(context, job)
+    view = yield from _tell(context, job, number, broken(job).tell, view)
+    if job.version < 2:
+        yield from steps.note_broken(context, job)
     yield from steps.show_ended(context, job, view, "failed")
     steps.show(context, "failed")
 
 
 def _cancel(
     context: steps.Context, job: Job, waiting: Waiting, number: int, view: View | None
-) -> Generator[Any, Any, Cancelled | Done | None]:
+) -> Generator[Any, Any, tuple[Cancelled | Done | None, View | None]]:
     """End the job for its user, and tell them; None where it could not be ended, and goes on."""
-    ended = yield from steps.cancel(context, job, waiting)
+    cancel = partial(steps.cancel, context, job, waiting)
+    tried = yield from _tried(context, job, cancel, "cancelling", waiting, view)
+    ended: Cancelled | Done | None = tried.result
     title = job_of(job).title
     sorry = Answer(f"I am sorry, I could not cancel: {title}. It goes on; please try to cancel it again.")
-    view = yield from _tell(context, job, number, ended.tell if ended else sorry, view, waiting)
+    view = yield from _tell(context, job, number, ended.tell if ended else sorry, tried.view, waiting)
     if ended is not None:
         yield from _end(context, job, ended, view)
-    return ended
+    return ended, _without_cancelling(view)
 
 
 def _end(

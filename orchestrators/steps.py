@@ -17,7 +17,8 @@ from agent.answer import Answer
 from agent.follow_up import FollowUp, FollowUpSent
 from agent.job_entry import JobState, Progress
 from agent.job_view import Showing, words_of
-from agent.jobs.definition import Cancelled, Done, Job, Outcome, Waiting
+from agent.jobs.catalog import job_of
+from agent.jobs.definition import Cancelled, Done, Job, Outcome, Retried, Waiting
 from agent.jobs.running import Check
 from agent.stream import OpenStream
 from agent.task_hub import from_task_hub, to_task_hub
@@ -25,8 +26,12 @@ from agent.view import View
 
 Context: TypeAlias = df.DurableOrchestrationContext
 
-# Five tries, ten seconds apart: Durable Functions for Python knows a fixed interval only.
+# Five tries, ten seconds apart: Durable Functions for Python knows a fixed interval only. For what touches
+# our own storage and the channel, and for the steps of jobs of version 1, whose histories are in flight.
 RETRIES = df.RetryOptions(10_000, 5)
+# Of a job's own steps, unless its definition is Retried: some ten minutes long, each pause twice the last.
+TRIES = 8
+SHORTEST_BACK_OFF, LONGEST_BACK_OFF = timedelta(seconds=5), timedelta(minutes=5)
 COMPLETED = "completed"  # the external event that ends a wait early
 CANCEL = "cancel"  # the one by which the user ends the job
 LONGEST_TIMER = timedelta(days=5)  # above six, the SDK makes several timers of one, and cannot cancel them
@@ -41,53 +46,75 @@ def show(context: Context, step: str, progress: Progress | None = None, **more: 
     context.set_custom_status({**status, "progress": to_task_hub(progress)} if progress else status)
 
 
+def call(context: Context, job: Job, function: Any, given: dict[str, Any]) -> Any:
+    """The task of one try of a job's own step; ``pause_after`` says when to try it anew."""
+    if job.version < 2:
+        return context.call_activity_with_retry(function, RETRIES, given)
+    return context.call_activity(function, given)
+
+
+def pause_after(context: Context, job: Job, tries: int) -> timedelta | None:
+    """How long to wait after so many tries of a step that broke; None where it is not to be tried anew:
+    it was tried often enough, or the next try would be beyond the job's deadline.
+    """
+    if job.version < 2:
+        return None
+    definition = job_of(job)
+    most = definition.tries if isinstance(definition, Retried) else TRIES
+    pause = min(SHORTEST_BACK_OFF * 2 ** min(tries - 1, 10), LONGEST_BACK_OFF)
+    is_late = context.current_utc_datetime + pause > job.requested_at + definition.deadline
+    return None if tries >= most or is_late else pause
+
+
 def begin(context: Context, job: Job) -> Generator[Any, Any, Outcome]:
-    """Start the outside work."""
+    """Start the outside work, in one try."""
     show(context, "beginning")
-    plain = yield context.call_activity_with_retry(begin_job, RETRIES, to_task_hub(job))
+    plain = yield call(context, job, begin_job, to_task_hub(job))
     outcome: Outcome = from_task_hub(plain, Outcome)
     return outcome
 
 
 def check(context: Context, job: Job, waiting: Waiting) -> Generator[Any, Any, Outcome]:
-    """See how far the outside work is, after the outcome ``waiting``."""
+    """See how far the outside work is, after the outcome ``waiting``, in one try."""
     show(context, "checking", waiting.progress)
     step = to_task_hub(Check(job=job, state=waiting.state))
-    plain = yield context.call_activity_with_retry(check_job, RETRIES, step)
+    plain = yield call(context, job, check_job, step)
     outcome: Outcome = from_task_hub(plain, Outcome)
     return outcome
 
 
-def cancel(context: Context, job: Job, waiting: Waiting) -> Generator[Any, Any, Cancelled | Done | None]:
-    """End the job for its user: Cancelled, Done where it was too late, None where it could not be ended."""
+def cancel(context: Context, job: Job, waiting: Waiting) -> Generator[Any, Any, Cancelled | Done]:
+    """End the job for its user, in one try: Cancelled, or Done where it was too late."""
     show(context, "cancelling", waiting.progress)
     step = to_task_hub(Check(job=job, state=waiting.state))
-    try:
-        plain = yield context.call_activity_with_retry(cancel_job, RETRIES, step)
-    except Exception:  # noqa: BLE001 - whatever an activity raises arrives as this
-        return None
+    plain = yield call(context, job, cancel_job, step)
     ended: Cancelled | Done = from_task_hub(plain, Cancelled | Done)
     return ended
 
 
 def note_broken(context: Context, job: Job) -> Generator[Any, Any, None]:
-    """Have the board say that the job broke; it says that it runs where this breaks too."""
+    """Have the board and the ledger say that the job broke; it says that it runs where this breaks too."""
     try:
         yield context.call_activity_with_retry(note_broken_job, RETRIES, to_task_hub(job))
-    except Exception:  # noqa: BLE001 - as above
+    except Exception:  # noqa: BLE001 - whatever an activity raises arrives as this
         return
 
 
 def wait(
-    context: Context, time: timedelta, *events: Any, progress: Progress | None = None
+    context: Context,
+    time: timedelta,
+    *events: Any,
+    progress: Progress | None = None,
+    step: str = "waiting",
+    **more: Any,
 ) -> Generator[Any, Any, Any]:
-    """Wait for ``time``, or until one of the event tasks ends: that one, or None.
+    """Wait for ``time``, or until one of the event tasks ends: that one, or None. ``step``: as it is shown.
 
     An event only wakes: what it reports must have been written down before, for the check to find it.
     Once it has ended, give a new one: the old one would end each wait at once.
     """
     until = context.current_utc_datetime + time
-    show(context, "waiting", progress, until=until.isoformat())
+    show(context, step, progress, until=until.isoformat(), **more)
     while context.current_utc_datetime < until:
         timer = context.create_timer(min(until, context.current_utc_datetime + LONGEST_TIMER))
         ended = yield context.task_any([timer, *events])

@@ -15,10 +15,11 @@ JOBS: Sequence[JobDefinition] = [
 
 def job_of(job: Job) -> JobDefinition:
     """The definition of a job in flight; WITHDRAWN where the app has none of its kind any more."""
-    return _of_kind(job.kind) or WITHDRAWN
+    return definition_of(job.kind) or WITHDRAWN
 
 
-def _of_kind(kind: str) -> JobDefinition | None:
+def definition_of(kind: str) -> JobDefinition | None:
+    """The definition of this kind; None where the app has none."""
     return next((definition for definition in JOBS if definition.kind == kind), None)
 
 
@@ -31,7 +32,7 @@ class PressedButton(msgspec.Struct, frozen=True):
 def job_asked_for(text: str | None, value: object) -> JobDefinition | None:
     """The job that a message's text or a pressed button's data asks for; None when it asks for none."""
     try:
-        pressed = _of_kind(msgspec.convert(value, PressedButton).job)
+        pressed = definition_of(msgspec.convert(value, PressedButton).job)
     except msgspec.ValidationError:
         pressed = None
     asked = (text or "").strip().strip(".!?").lower()

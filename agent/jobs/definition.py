@@ -60,9 +60,13 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done", tag_field="out
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field="outcome", rename="camel"):
-    """The job failed in a way that was foreseen; ``tell`` says so to the user."""
+    """The job failed in a way that was foreseen; ``tell`` says so to the user.
+
+    ``may_try_again``: with a button that asks for the same job anew.
+    """
 
     tell: Answer
+    may_try_again: bool = False
 
 
 class Cancelled(
@@ -112,6 +116,13 @@ class Cancellable(Protocol):
 
         It may run more than once for one job. An exception is retried, and then the job goes on.
         """
+
+
+@runtime_checkable
+class Retried(Protocol):
+    """A kind of job whose steps are tried more or less often than those of others."""
+
+    tries: int  # of each step, the first among them
 
 
 @runtime_checkable

@@ -53,7 +53,10 @@ class OrderLaptop:
 
     async def cancel(self, job: Job, state: dict[str, Any], *, services: Services) -> Answer | Done:
         await note_delivery(job, services=services)
-        order = await services.orders.cancel(job.job_id)
+        try:
+            order = await services.orders.cancel(job.job_id)
+        except KeyError:  # cancelled while it could not be placed
+            return Answer("I have cancelled your order. It had not been placed yet.")
         if order.status == "delivered":
             late = f"It is too late to cancel: your order #{order.number} was delivered meanwhile."
             return Done(tell=Answer(late))

@@ -3,15 +3,23 @@
 Called by the activities.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import msgspec
 
 from agent.answer import Answer
+from agent.delivery import reason_of
+from agent.job_entry import owner_key
+from agent.jobs.again import note_poisoned, with_try_again
 from agent.jobs.catalog import job_of
 from agent.jobs.definition import Cancellable, Cancelled, Done, Failed, Job, Outcome, Waiting
 from agent.jobs.entries import entry_of
 from agent.ports import Services
+
+OUT_OF_TIME = "it was not done by its deadline"
+UNKNOWN_REASON = "its process died, or could not say why"
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -23,7 +31,8 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 async def begin(job: Job, *, services: Services) -> Outcome:
     """Start the job's outside work. Raises what the definition raises."""
-    outcome = await job_of(job).begin(job, services=services)
+    async with noting_why(job, "begin", services=services):
+        outcome = _offered(job, await job_of(job).begin(job, services=services))
     await _note(job, outcome, services=services)
     return outcome
 
@@ -31,9 +40,10 @@ async def begin(job: Job, *, services: Services) -> Outcome:
 async def check(step: Check, *, services: Services) -> Outcome:
     """How far the job is; a failure once its deadline is over. Raises as ``begin`` does."""
     definition = job_of(step.job)
-    outcome = await definition.check(step.job, step.state, services=services)
+    async with noting_why(step.job, "check", services=services):
+        outcome = _offered(step.job, await definition.check(step.job, step.state, services=services))
     if isinstance(outcome, Waiting) and services.clock.now() - step.job.requested_at > definition.deadline:
-        outcome = Failed(tell=definition.failure(step.job))
+        return await _end_broken(step.job, OUT_OF_TIME, services=services)
     await _note(step.job, outcome, services=services)
     return outcome
 
@@ -43,15 +53,56 @@ async def cancel(step: Check, *, services: Services) -> Cancelled | Done:
     definition = job_of(step.job)
     ended: Answer | Done = Answer(f"I have cancelled: {definition.title}.")
     if isinstance(definition, Cancellable):
-        ended = await definition.cancel(step.job, step.state, services=services)
+        async with noting_why(step.job, "cancel", services=services):
+            ended = await definition.cancel(step.job, step.state, services=services)
     outcome = Cancelled(tell=ended) if isinstance(ended, Answer) else ended
     await _note(step.job, outcome, services=services)
     return outcome
 
 
 async def note_failure(job: Job, *, services: Services) -> None:
-    """Note that the job broke."""
-    await _note(job, Failed(tell=job_of(job).failure(job)), services=services)
+    """Note that the job broke: on the board, and in the ledger, from which it can be run again."""
+    known = await services.job_board.find(owner_key(job.requested_by), job.job_id)
+    await _end_broken(job, known.reason if known and known.reason else UNKNOWN_REASON, services=services)
+
+
+def broken(job: Job) -> Failed:
+    """How a job ends that broke: its user is told, and may try again."""
+    return Failed(tell=with_try_again(job_of(job).failure(job), job.job_id), may_try_again=True)
+
+
+@asynccontextmanager
+async def noting_why(job: Job, step: str, *, services: Services) -> AsyncIterator[None]:
+    """Where the step breaks, leave on the board why: by the error's class and our own words alone."""
+    try:
+        yield
+    except Exception as error:
+        # Whatever it is, it goes on to the orchestrator, in words that may quote anything.
+        with suppress(Exception):  # a board that breaks as well is not to hide it
+            await _note_why(job, f"{step}: {reason_of(error)}", services=services)
+        raise
+
+
+async def _note_why(job: Job, reason: str, *, services: Services) -> None:
+    now = services.clock.now()
+    known = await services.job_board.find(owner_key(job.requested_by), job.job_id)
+    entry = known or entry_of(job, None, at=now)
+    await services.job_board.put(msgspec.structs.replace(entry, reason=reason, updated_at=now))
+
+
+async def _end_broken(job: Job, reason: str, *, services: Services) -> Failed:
+    await note_poisoned(job, reason, ledger=services.ledger, clock=services.clock)
+    outcome = broken(job)
+    entry = entry_of(job, outcome, at=services.clock.now())
+    await services.job_board.put(msgspec.structs.replace(entry, reason=reason))
+    return outcome
+
+
+def _offered(job: Job, outcome: Outcome) -> Outcome:
+    """The outcome; a failure that may be tried again with a button for that."""
+    if isinstance(outcome, Failed) and outcome.may_try_again:
+        return msgspec.structs.replace(outcome, tell=with_try_again(outcome.tell, job.job_id))
+    return outcome
 
 
 async def _note(job: Job, outcome: Outcome | Cancelled, *, services: Services) -> None:

@@ -60,6 +60,9 @@ class SteppedOrchestration:
     def call_activity_with_retry(self, function: Any, retries: df.RetryOptions, given: Any) -> Task:
         return Task("activity", of=(function._function.get_function_name(), retries), given=given)
 
+    def call_activity(self, function: Any, given: Any) -> Task:
+        return Task("activity", of=(function._function.get_function_name(), None), given=given)
+
     def create_timer(self, fire_at: datetime) -> Task:
         self.timers.append(Task("timer", given=fire_at))
         return self.timers[-1]
@@ -122,6 +125,8 @@ class SteppedOrchestration:
 
     async def _call(self, task: Task) -> Any:
         name, retries = task.of
+        if retries is None:
+            return await self._activities[name](task.given)
         interval = timedelta(milliseconds=retries.first_retry_interval_in_milliseconds)
         for _ in range(retries.max_number_of_attempts - 1):
             with suppress(Exception):

@@ -21,6 +21,7 @@ from tests.unit.orchestrators.test_follow_up import (
     failing,
     in_catalog,
     orchestration,
+    said,
 )
 
 CANCELLED = "I have cancelled your order #1292 (laptop)."
@@ -33,7 +34,7 @@ async def services() -> InMemoryServices:
     return services
 
 
-def cancelled_after(services: InMemoryServices, seconds: float, **kind: str) -> SteppedOrchestration:
+def cancelled_after(services: InMemoryServices, seconds: float, **kind: Any) -> SteppedOrchestration:
     at = services.clock.now() + timedelta(seconds=seconds)
     return orchestration(services, events={"cancel": at}, **kind)
 
@@ -70,7 +71,7 @@ async def test_a_cancel_that_comes_while_the_job_breaks_does_no_harm(services: I
     services.orders.place = failing(5, services.orders.place)  # type: ignore[method-assign]
     with pytest.raises(Exception, match="order service is down"):
         await cancelled_after(services, 0).run()
-    assert services.connector.texts == [SORRY]
+    assert said(services) == [SORRY]
 
 
 async def test_a_cancel_after_the_end_does_nothing(services: InMemoryServices) -> None:
@@ -220,7 +221,7 @@ async def test_a_board_that_breaks_as_well_hides_nothing(services: InMemoryServi
     services.job_board.put = broken  # type: ignore[method-assign]
     with pytest.raises(Exception, match="order service is down"):
         await orchestration(services).run()
-    assert services.connector.texts == [SORRY]
+    assert said(services) == [SORRY]
 
 
 async def test_a_job_past_its_deadline_is_failed_on_the_board(
