@@ -166,13 +166,14 @@ def _tell(
 def _break(context: steps.Context, job: Job, number: int, view: View | None) -> Generator[Any, Any, None]:
     """Tell the user that the job broke, and have the board and the ledger say so.
 
-    They say it first, for telling may take long; last for jobs of version 1, which are in flight.
+    They say it first, for telling may take long. Jobs of version 1 are in flight: they do as they did.
     """
-    if job.version >= 2:
-        yield from steps.note_broken(context, job)
-    view = yield from _tell(context, job, number, broken(job).tell, view)
     if job.version < 2:
+        view = yield from _tell(context, job, number, job_of(job).failure(job), view)
         yield from steps.note_broken(context, job)
+    else:
+        yield from steps.note_broken(context, job)
+        view = yield from _tell(context, job, number, broken(job).tell, view)
     yield from steps.show_ended(context, job, view, "failed")
     steps.show(context, "failed")
 
