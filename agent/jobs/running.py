@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 
 from agent.answer import Answer
-from agent.delivery import reason_of
 from agent.job_entry import owner_key
 from agent.jobs.again import note_poisoned, with_try_again
 from agent.jobs.catalog import job_of
 from agent.jobs.definition import Cancellable, Cancelled, Done, Failed, Job, Outcome, Waiting
 from agent.jobs.entries import entry_of
 from agent.ports import Services
+from agent.setbacks import reason_of
 
 OUT_OF_TIME = "it was not done by its deadline"
 UNKNOWN_REASON = "its process died, or could not say why"
