@@ -29,7 +29,7 @@ def error_of(error: openai.APIError) -> AnswererError:
     if code in REFUSALS:
         return AnswererRefused(f"the answerer refused: {code}")
     if not isinstance(error, openai.APIStatusError):
-        # No connection, no answer in time, or an error in the midst of the stream.
+        # No connection, no answer in time, a stream that was cut, or an error in its midst.
         return AnswererBusy(f"no answer: {type(error).__name__} {code}".strip(), retry_after=BUSY)
     told = f"the answerer answered {error.status_code} {code}".strip()
     if error.status_code == 413:
@@ -38,11 +38,6 @@ def error_of(error: openai.APIError) -> AnswererError:
     if may_pass and code not in NOT_PAID:
         return AnswererBusy(told, retry_after=_retry_after(error.response.headers))
     return AnswererUnusable(told)
-
-
-def error_in_stream(error: Exception) -> AnswererBusy:
-    """For a stream that broke, or that is none."""
-    return AnswererBusy(f"the answer broke off: {type(error).__name__}", retry_after=CUT_OFF)
 
 
 def _retry_after(headers: Mapping[str, str]) -> timedelta:

@@ -8,14 +8,13 @@ from contextlib import aclosing
 from datetime import timedelta
 from typing import Any
 
-import httpx2
 import msgspec
 import openai
-from openai import AsyncOpenAI, AsyncStream
+from openai import AsyncOpenAI, AsyncStream, Timeout
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 from openai.types.chat.chat_completion_chunk import Choice
 
-from adapters.answerer_errors import CUT_OFF, error_in_stream, error_of
+from adapters.answerer_errors import CUT_OFF, error_of
 from agent.answer import Citation
 from agent.conversation import Conversation
 from agent.job_entry import owner_key
@@ -23,7 +22,7 @@ from agent.ports import AnswererBusy, AnswererRefused
 
 OPENAI_URL = "https://api.openai.com/v1"
 # A model that reasons may be silent for long before its first word; between two words it never is.
-SILENCE = httpx2.Timeout(60.0, connect=5.0)
+SILENCE = Timeout(60.0, connect=5.0)
 ANSWER_LASTS = timedelta(minutes=3)  # of the five that a function has (host.json, functionTimeout)
 INSTRUCTIONS = (
     "You answer questions of people at work, in a chat. Answer in the language of the question, in short and"
@@ -54,12 +53,11 @@ class OpenAIAnswerer:
         model: str,
         key: str,
         base_url: str = "",
-        timeout: httpx2.Timeout = SILENCE,
+        timeout: Timeout = SILENCE,
         lasts: timedelta = ANSWER_LASTS,
     ) -> None:
-        # The library logs each request as information, and what is asked where it logs more.
-        for name in ("openai", "httpx2", "httpcore2"):
-            logging.getLogger(name).setLevel(logging.WARNING)
+        # The library's HTTP client logs every request as information, which is paid for line by line.
+        logging.getLogger("httpx2").setLevel(logging.WARNING)
         self._model = model
         self._lasts = lasts
         self._client = AsyncOpenAI(
@@ -84,8 +82,8 @@ class OpenAIAnswerer:
                         raise AnswererBusy("the answer takes too long", retry_after=CUT_OFF)
         except openai.APIError as error:
             raise error_of(error) from error
-        except (httpx2.HTTPError, json.JSONDecodeError) as error:  # which the library lets through
-            raise error_in_stream(error) from error
+        except json.JSONDecodeError as error:  # which the library lets through
+            raise AnswererBusy("the answer is no stream of JSON", retry_after=CUT_OFF) from error
 
     async def close(self) -> None:
         await self._client.close()

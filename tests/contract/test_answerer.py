@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 
-import httpx2
 import pytest
+from openai import Timeout
 
 from adapters.in_memory import InMemoryAnswerer, SteppedClock
 from adapters.local_answerer import FACTS, STAND_IN, LocalAnswerer, NoAnswerer
@@ -314,7 +314,7 @@ async def test_an_answerer_that_falls_silent_is_left(
     server: AnswererServer, asking: Callable[..., OpenAIAnswerer]
 ) -> None:
     server.chunks, server.ends = [*words("It ")], "silent"
-    error, text = await failed(asking(timeout=httpx2.Timeout(5.0, read=0.3)))
+    error, text = await failed(asking(timeout=Timeout(5.0, read=0.3)))
     assert (type(error), text) == (AnswererBusy, "It ")
 
 
@@ -333,3 +333,4 @@ async def test_neither_the_question_nor_the_answer_nor_the_key_is_logged(
         server.answer = 500, {"message": QUESTION}, {}
         await failed(asking())
     assert not [told for told in ("secret", KEY, "depends") if told in caplog.text]
+    assert not [record for record in caplog.records if record.name.startswith("httpx2")]
