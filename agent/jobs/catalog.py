@@ -35,5 +35,16 @@ def job_asked_for(text: str | None, value: object) -> JobDefinition | None:
         pressed = definition_of(msgspec.convert(value, PressedButton).job)
     except msgspec.ValidationError:
         pressed = None
-    asked = (text or "").strip().strip(".!?").lower()
-    return pressed or next((definition for definition in JOBS if definition.recognises(asked)), None)
+    return pressed or _recognised(text or "")
+
+
+def _recognised(text: str) -> JobDefinition | None:
+    """Who knows the text; a question that nobody knows is shown to all once more, with its mark."""
+    said = text.strip().lower()
+    asked = said.strip(".!?")
+    is_question = bool(asked) and "?" in said[len(said.rstrip(".!?")) :]
+    return _that_recognises(asked) or (_that_recognises(f"{asked}?") if is_question else None)
+
+
+def _that_recognises(asked: str) -> JobDefinition | None:
+    return next((definition for definition in JOBS if definition.recognises(asked)), None)

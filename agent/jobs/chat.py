@@ -44,7 +44,8 @@ class Chat:
     stop_cancels = True  # who stops the answer wants no more of it
 
     def recognises(self, text: str) -> bool:
-        return text.endswith("?") or BEGINS.match(text) is not None
+        is_question = text.endswith("?") and " " in text  # "hello?" is a greeting
+        return is_question or BEGINS.match(text) is not None
 
     def acknowledgement(self, job: Job) -> Answer:
         return Answer("Let me think about that.")

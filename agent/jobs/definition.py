@@ -89,7 +89,10 @@ class JobDefinition(Protocol):
     deadline: timedelta  # after this the job is given up, and the user is told
 
     def recognises(self, text: str) -> bool:
-        """Whether ``text`` asks for this job: lower case, without mention and punctuation at the ends."""
+        """Whether ``text`` asks for this job: lower case, without mention and punctuation at the ends.
+
+        A question that no job recognises is shown to them once more, with one question mark at its end.
+        """
 
     def acknowledgement(self, job: Job) -> Answer:
         """What the user is told at once."""

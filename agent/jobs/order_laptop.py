@@ -12,6 +12,7 @@ from agent.ports import Services
 
 ASKS = re.compile(r"\b(order|buy|get|need|want)\b")
 LAPTOP = re.compile(r"\b(laptop|notebook)\b")
+QUESTION = re.compile(r"(what|how|why|who|when|where|which|explain)\b")
 TURNED_DOWN = re.compile(r"\b(not|never|cancel|stop)\b|n't\b|n\u2019t\b")
 
 
@@ -21,7 +22,7 @@ class OrderLaptop:
     deadline = timedelta(days=30)
 
     def recognises(self, text: str) -> bool:
-        asks = ASKS.search(text)
+        asks = None if QUESTION.match(text) else ASKS.search(text)
         return bool(asks and LAPTOP.search(text, asks.end())) and not TURNED_DOWN.search(text)
 
     def acknowledgement(self, job: Job) -> Answer:

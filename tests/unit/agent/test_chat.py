@@ -10,8 +10,10 @@ from adapters.in_memory import InMemoryServices
 from agent.answer import Answer, Citation
 from agent.conversation import Conversation
 from agent.job_entry import Progress
+from agent.jobs import catalog
 from agent.jobs.chat import BUSY, LONGEST_WAIT, MOST_TRIES, NO_QUESTION, OUT_OF_ORDER, REFUSED, Chat
 from agent.jobs.definition import Composed, Composing, ComposingFailed, Failed, Job, JobDefinition
+from agent.jobs.order_laptop import OrderLaptop
 from agent.ports import AnswererBusy, AnswererRefused, AnswererUnusable
 
 CHAT: JobDefinition = Chat()
@@ -73,10 +75,34 @@ def test_a_question_is_recognised_by_how_it_begins_or_by_its_mark(text: str) -> 
 
 @pytest.mark.parametrize(
     "text",
-    ["order a laptop", "could you order me a laptop", "hello", "whatever", "asking price", "show me", ""],
+    ["order a laptop", "order me a laptop", "hello?", "whatever", "asking price", "show me", "", "?"],
 )
 def test_what_is_no_question_is_left_to_others(text: str) -> None:
     assert not CHAT.recognises(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Laptop prices?", "chat"),
+        ("Laptop prices?!", "chat"),
+        ("Laptop prices", None),
+        ("What is the weather", "chat"),
+        ("How do I order a laptop?", "chat"),
+        ("Could you please order me a new laptop?", "order_laptop"),
+        ("May I have a laptop? I need a laptop!", "order_laptop"),
+        ("Hello?", None),
+        ("?", None),
+        ("", None),
+    ],
+)
+def test_a_question_is_what_asks_for_no_other_job(
+    monkeypatch: pytest.MonkeyPatch, text: str, kind: str | None
+) -> None:
+    for jobs in ([OrderLaptop(), Chat()], [Chat(), OrderLaptop()]):
+        monkeypatch.setattr(catalog, "JOBS", jobs)
+        definition = catalog.job_asked_for(text, None)
+        assert (definition.kind if definition else None) == kind
 
 
 def test_the_answer_is_composed_and_the_users_stop_ends_it() -> None:
