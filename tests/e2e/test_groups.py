@@ -3,10 +3,12 @@
 The Playground speaks for one user alone: what another member says is passed on through it.
 """
 
+import json
 from typing import Any
 
 from local.playground import playground_url
 from local.playground_driver import PlaygroundDriver, Shown
+from local.send import proactive_message, put_on_queue
 from local.stack import Stack
 from tests.e2e.conftest import RunStack
 from tests.e2e.jobs import job_states, states_once_ended, until_jobs_wait
@@ -55,6 +57,21 @@ async def test_an_order_in_a_group_chat_is_followed_up_there_with_a_mention(
     await follow_ups_mention_alex(group_id, playground=playground)
 
 
+async def test_a_message_of_the_queue_mentions_whom_its_sender_names(
+    stack: Stack, playground: PlaygroundDriver
+) -> None:
+    group_id = playground.group_chat_id
+    await playground.call("status", in_conversation=group_id)  # it must be known to be spoken in
+    await wait_in(group_id, "jobs", playground=playground)
+    message = {
+        **proactive_message("The desk is ready"),
+        "to": {"kind": "conversation", "channelId": "msteams", "conversationId": group_id},
+        "mention": {"userId": playground.user_id, "name": "Alex Wilber"},
+    }
+    put_on_queue(json.dumps(message), connection_string=stack.connection_string)
+    assert mentions_alex(await wait_in(group_id, "The desk is ready", playground=playground), playground)
+
+
 async def test_an_order_in_a_channel_is_acknowledged_and_followed_up_in_its_thread(
     stack: Stack, playground: PlaygroundDriver
 ) -> None:
@@ -69,7 +86,7 @@ async def test_a_channel_post_that_does_not_tell_its_thread_is_answered_in_it(
     stack: Stack, playground: PlaygroundDriver
 ) -> None:
     await playground.call("status", in_conversation=playground.channel_id)
-    thread_id = (await playground.wait_for("", seconds=30)).conversation_id
+    thread_id = (await playground.wait_for("jobs", seconds=30)).conversation_id
     turn = message_turn("what can you do?", playground=playground, ports=stack.ports)
     turn["conversation"] |= {"id": playground.channel_id, "conversationType": "channel"}
     turn["replyToId"] = thread_id.removeprefix(f"{playground.channel_id};messageid=")
