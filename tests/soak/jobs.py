@@ -5,7 +5,8 @@ import json
 import os
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,18 @@ def request_of(job: Job) -> tuple[float, int]:
     return float(found["seconds"]), int(found["number"])
 
 
-def note(job: Job, what: str) -> None:
-    """Write down that a handler was entered, and by which process; a line is one write, and so whole."""
-    line = json.dumps({"jobId": job.job_id, "what": what, "at": time.time(), "pid": os.getpid()}) + "\n"
+@contextmanager
+def noted(job: Job, what: str) -> Iterator[None]:
+    """Write down when a handler is entered and left, and by which process."""
+    _note(job, what, "entered")
+    yield
+    _note(job, what, "left")
+
+
+def _note(job: Job, what: str, event: str) -> None:
+    """A line is one write, and so whole."""
+    noted = {"jobId": job.job_id, "what": what, "event": event, "at": time.time(), "pid": os.getpid()}
+    line = json.dumps(noted) + "\n"
     file = os.open(Path(os.environ[JOURNAL]), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         os.write(file, line.encode())
@@ -62,18 +72,18 @@ class SoakJob:
         return Done(tell=Answer(f"Soak n{request_of(job)[1]} is done."))
 
     async def work(self, job: Job) -> Done:
-        note(job, "begin")
-        await asyncio.sleep(request_of(job)[0])
-        return self.done(job)
+        with noted(job, "begin"):
+            await asyncio.sleep(request_of(job)[0])
+            return self.done(job)
 
     def wait(self, job: Job) -> Waiting:
-        note(job, "begin")
         seconds, number = request_of(job)
-        return Waiting(
-            state={},
-            check_in=timedelta(seconds=seconds),
-            progress=Progress(step=f"Soak n{number} goes on", percent=50),
-        )
+        with noted(job, "begin"):
+            return Waiting(
+                state={},
+                check_in=timedelta(seconds=seconds),
+                progress=Progress(step=f"Soak n{number} goes on", percent=50),
+            )
 
 
 class SoakPlain(SoakJob):
@@ -115,18 +125,18 @@ class SoakComposed(SoakJob):
     stop_cancels = True
 
     async def begin(self, job: Job, *, services: Services) -> Outcome:
-        note(job, "begin")
-        return Composing()
+        with noted(job, "begin"):
+            return Composing()
 
     async def compose(self, job: Job, *, services: Services) -> AsyncIterator[str | Progress | Citation]:
-        note(job, "compose")
         seconds, number = request_of(job)
-        yield Progress(step=f"Soak n{number} thinks")
-        await asyncio.sleep(seconds / 2)
-        for piece in range(PIECES):
-            yield f"Piece {piece} of soak. "
-            await asyncio.sleep(seconds / 2 / PIECES)
-        yield f"Soak n{number} is done."
+        with noted(job, "compose"):
+            yield Progress(step=f"Soak n{number} thinks")
+            await asyncio.sleep(seconds / 2)
+            for piece in range(PIECES):
+                yield f"Piece {piece} of soak. "
+                await asyncio.sleep(seconds / 2 / PIECES)
+            yield f"Soak n{number} is done."
 
 
 SOAK_JOBS: list[JobDefinition] = [

@@ -71,12 +71,13 @@ class Kill:
 
 @dataclass(frozen=True, kw_only=True)
 class Entered:
-    """A handler of a job was entered, by which process."""
+    """A handler of a job was entered, by which process; ``left_at`` is None where that was killed in it."""
 
     job_id: str
     what: str
     at: float
     pid: int
+    left_at: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

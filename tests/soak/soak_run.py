@@ -4,6 +4,8 @@ import asyncio
 import json
 import re
 import time
+from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -88,7 +90,7 @@ async def _record(
         said=[said for call in connector.calls for said in said_in(call)],
         parts=[part for call in connector.calls if (part := part_of(call))],
         kills=hosts.kills,
-        entered=_entered(hosts.journal),
+        entered=entered_in(hosts.journal),
         ledger=[
             Sends(
                 delivery_id=record.delivery_id,
@@ -136,11 +138,15 @@ def part_of(call: Call) -> Part | None:
     )
 
 
-def _entered(journal: Path) -> list[Entered]:
+def entered_in(journal: Path) -> list[Entered]:
     """The journal's moments are the wall clock's: here they are made the run's."""
     ahead = time.time() - time.monotonic()
     lines = journal.read_text("utf-8").splitlines() if journal.exists() else []
-    return [
-        Entered(job_id=line["jobId"], what=line["what"], at=line["at"] - ahead, pid=line["pid"])
-        for line in map(json.loads, lines)
-    ]
+    entered: dict[tuple[str, str, int], list[Entered]] = defaultdict(list)
+    for line in map(json.loads, lines):
+        same, at = entered[line["jobId"], line["what"], line["pid"]], line["at"] - ahead
+        if line["event"] == "entered":
+            same.append(Entered(job_id=line["jobId"], what=line["what"], at=at, pid=line["pid"]))
+        else:
+            same[-1] = replace(same[-1], left_at=at)
+    return [one for same in entered.values() for one in same]

@@ -127,6 +127,13 @@ def test_a_run_that_is_as_it_should_be_breaks_nothing(seen: dict[str, Any]) -> N
         ({"instances": {"t1": "Completed", "t2": "Completed"}}, "t2 belongs to no turn"),
         ({"entered": [BEGUN, replace(BEGUN, at=101.5)]}, "told to begin again"),
         ({"entered": [BEGUN, replace(BEGUN, at=100.5)], "kills": [KILL]}, "told to begin again"),
+        (
+            {
+                "entered": [replace(BEGUN, left_at=110.0), replace(BEGUN, at=120.5, pid=OTHER_PID)],
+                "kills": [replace(KILL, at=120.0)],
+            },
+            "told to begin again",
+        ),
         ({"running": ["t1"]}, "t1 still runs"),
         ({"ledger": [replace(SENT, state="busy", has_ended=False)]}, "is busy and has not ended"),
         ({"ledger": [replace(SENT, state="failed")]}, "ended as failed"),

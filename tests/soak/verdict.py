@@ -11,6 +11,7 @@ BUDGET = 10.0  # seconds from a turn's timestamp to what its user sees
 CHANNEL_WAITS = 15.0  # seconds, then the channel gives a delivery up
 # A response is on its way while the follow-up is let go: what a busy machine may need to hand it over.
 HANDING_OVER = 2.0
+STORING = 2.0  # seconds from a handler's end until the task hub has its result, on a busy machine
 
 
 def broken_promises(record: SoakRecord) -> list[str]:
@@ -137,12 +138,16 @@ def _job(turn: Turn, record: SoakRecord) -> Iterator[str]:
     for what in sorted({entry.what for entry in mine}):
         entries = sorted((entry for entry in mine if entry.what == what), key=lambda entry: entry.at)
         for before, after in pairwise(entries):
-            if not _was_killed_between(before, after, record):
-                yield f"its job was told to {what} again, and the process of before was not killed"
+            if not _was_killed_in(before, after, record):
+                yield f"its job was told to {what} again, and no process was killed in it"
 
 
-def _was_killed_between(before: Entered, after: Entered, record: SoakRecord) -> bool:
-    return any(kill.pid == before.pid and before.at <= kill.at <= after.at for kill in record.kills)
+def _was_killed_in(before: Entered, after: Entered, record: SoakRecord) -> bool:
+    """Whether the process of ``before`` was killed before what its handler gave can have been stored."""
+    stored_by = after.at if before.left_at is None else before.left_at + STORING
+    return after.pid != before.pid and any(
+        kill.pid == before.pid and kill.at <= min(after.at, stored_by) for kill in record.kills
+    )
 
 
 def _left(record: SoakRecord) -> Iterator[str]:
