@@ -14,8 +14,10 @@ from pathlib import Path
 
 import msgspec
 
+from bench.acknowledgements import acknowledgements
 from bench.cold_start import first_turns, imports
 from bench.comparison import Comparison
+from bench.follow_ups import follow_ups
 from bench.inbound import bursts, inbound
 from bench.options import Options
 from bench.outbound import outbound
@@ -29,6 +31,8 @@ BENCHES: dict[str, Sequence[Callable[[Options], Comparison]]] = {
     "burst": [bursts],
     "outbound": [outbound],
     "cold_start": [imports, first_turns],
+    "acknowledgement": [acknowledgements],
+    "follow_ups": [follow_ups],
 }
 
 

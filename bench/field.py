@@ -7,6 +7,7 @@ ONLY_TURNS = ("--functions", "answer_turn")
 DEVHOST = ("-m", "devhost", "start", "--port", "{port}", "--script-root", ".", "--data-dir", "{data}")
 # devhost imports the app by the name of this file, without its ending.
 OUR_APP = {"PYTHON_SCRIPT_FILE_NAME": "bench.apps.afterword_app.py"}
+OUR_JOBS = {"PYTHON_SCRIPT_FILE_NAME": "bench.apps.afterword_jobs.py"}
 IN_MEMORY = {"BENCH_STORES": "memory"}
 ON_AZURITE = {"BENCH_STORES": "azurite"}
 
@@ -20,7 +21,12 @@ ON_DEVHOST_AZURITE = Program("Afterword, devhost, Azurite", DEVHOST, environment
 CONNECTOR_ALONE = Program("Afterword, connector alone", TURN_ALONE.command, environment=IN_MEMORY)
 DELIVER = Program("Afterword, deliver", (f"{APPS}/afterword_deliver.py",), environment=IN_MEMORY)
 DELIVER_AZURITE = Program("Afterword, deliver, Azurite", DELIVER.command, environment=ON_AZURITE)
+# Those that take jobs on. botbuilder has none; what its users do instead is to leave them to asyncio tasks.
+BOTBUILDER_JOBS = Program(BOTBUILDER.name, (f"{APPS}/peer_botbuilder_jobs.py",), is_peer=True)
+JOBS_ON_DEVHOST = Program(ON_DEVHOST.name, DEVHOST, environment={**OUR_JOBS, **IN_MEMORY})
+JOBS_ON_AZURITE = Program(ON_DEVHOST_AZURITE.name, DEVHOST, environment={**OUR_JOBS, **ON_AZURITE})
 
 PEERS = (BOTBUILDER, AGENTS, TEAMS)
 INBOUND = (*PEERS, BARE, TURN_ALONE, ON_DEVHOST, ON_DEVHOST_AZURITE)
 OUTBOUND = (*PEERS, BARE, CONNECTOR_ALONE, DELIVER, DELIVER_AZURITE)
+JOBS = (BOTBUILDER_JOBS, JOBS_ON_DEVHOST, JOBS_ON_AZURITE)

@@ -13,6 +13,7 @@ LOOK_AGAIN_SECONDS = 0.002
 PATIENCE_SECONDS = 30.0  # for requests that are under way when the time is up
 
 NextRequest = Callable[[], bytes]
+NextTurn = Callable[[], tuple[str, bytes]]  # the conversation, and the request
 
 
 class Load(msgspec.Struct, frozen=True):
@@ -25,6 +26,19 @@ class Load(msgspec.Struct, frozen=True):
     @property
     def rate(self) -> float:
         return len(self.latencies) / self.seconds
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """One turn and its answer; both times are monotonic. ``status`` is 0 where no answer came."""
+
+    conversation_id: str
+    asked_at: float
+    answered_at: float
+    status: int
+
+    @property
+    def is_acknowledged(self) -> bool:
+        return 200 <= self.status < 300
 
 
 class Burst(msgspec.Struct, frozen=True):
@@ -43,6 +57,7 @@ class Caller(asyncio.Protocol):
         self._received = b""
         self._transport: asyncio.Transport | None = None
         self.sent_at = 0.0
+        self.asked_at = 0.0  # the same moment by the clock that other processes share
         self.is_kept = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -52,6 +67,7 @@ class Caller(asyncio.Protocol):
     def ask(self, request: bytes) -> None:
         assert self._transport
         self.sent_at = time.perf_counter()
+        self.asked_at = time.monotonic()
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
@@ -112,6 +128,46 @@ async def closed_loop(port: int, next_request: NextRequest, *, concurrency: int,
     for caller in callers:
         caller.close()
     return Load(elapsed, latencies, failures + under_way)
+
+
+async def turns_taken(
+    port: int, next_turn: NextTurn, *, concurrency: int, most: int, seconds: float
+) -> list[Taken]:
+    """Keep ``concurrency`` turns under way, ``most`` in all, for ``seconds``; each with its times.
+
+    Those under way when the time is up are waited for, and told too.
+    """
+    taken: list[Taken] = []
+    under_way: dict[Caller, str] = {}
+    all_answered = asyncio.Event()
+    asked = 0
+
+    def ask(caller: Caller) -> None:
+        nonlocal asked
+        asked += 1
+        under_way[caller], request = next_turn()
+        caller.ask(request)
+
+    def answered(caller: Caller, status: int) -> None:
+        now = time.monotonic()
+        taken.append(Taken(under_way.pop(caller), caller.asked_at, now, status))
+        if now < ends and asked < most and caller.is_kept:
+            ask(caller)
+        elif not under_way:
+            all_answered.set()
+
+    callers = await connect(port, min(concurrency, most), answered)
+    ends = time.monotonic() + seconds
+    for caller in callers:
+        ask(caller)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds + PATIENCE_SECONDS):
+            await all_answered.wait()
+    now = time.monotonic()
+    taken += [Taken(key, caller.asked_at, now, 0) for caller, key in under_way.items()]
+    for caller in callers:
+        caller.close()
+    return taken
 
 
 async def first_answer(port: int, next_request: NextRequest, *, gives_up: Callable[[], bool]) -> bool:

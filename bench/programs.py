@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from bench.arrivals import Arrival, arrival_of
 from bench.who import APP_ID, APP_PASSWORD, TENANT_ID
 from local.ports import LOOPBACK, answers, free_ports
 from local.processes import ChildProcess
@@ -85,8 +86,12 @@ class RunningStub:
         self.service_url = f"{self.base_url}/teams/"
         self._port = port
 
-    def set_back(self, *, delay: float) -> None:
-        self._get(f"/bench/reset?delay={delay}")
+    def set_back(self, *, delay: float, keeps_arrivals: bool = False) -> None:
+        self._get(f"/bench/reset?delay={delay}" + ("&arrivals=1" if keeps_arrivals else ""))
+
+    def arrivals(self) -> list[Arrival]:
+        """What arrived since the stub was set back to keep it."""
+        return [arrival_of(at, path) for at, path in self._get("/bench/arrivals")["arrivals"]]
 
     def counts(self) -> dict[str, Any]:
         return self._get("/bench/counts")

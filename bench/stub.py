@@ -30,6 +30,7 @@ class Counts:
         self.token_calls = 0
         self.discoveries = 0
         self.key_calls = 0
+        self.updates = 0
         self.first_activity_at = 0.0
         self.last_activity_at = 0.0
 
@@ -48,6 +49,8 @@ class Stub:
         self._base_url = base_url
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self._ids = 0
+        # When (monotonic) each activity arrived, and at which path; kept only where a bench asks for it.
+        self._arrivals: list[tuple[float, str]] | None = None
         self._entra_token = self._signed({"iss": f"{LOGIN}/{TENANT_ID}/v2.0", "aud": ISSUER, "appid": APP_ID})
 
     def answer(self, method: str, target: str) -> tuple[int, Any]:
@@ -57,6 +60,12 @@ class Stub:
             return 200, self._control(path, parse_qs(query))
         if method == "POST":
             return self._posted(path)
+        if method == "PUT" and "/activities/" in path:
+            self.counts.updates += 1
+            return 200, {"id": path.rpartition("/")[2]}
+        return self._fetched(path)
+
+    def _fetched(self, path: str) -> tuple[int, Any]:
         if path.endswith("/openid-configuration"):
             self.counts.discoveries += 1
             return 200, _entra_metadata(path)
@@ -72,6 +81,8 @@ class Stub:
     def _posted(self, path: str) -> tuple[int, Any]:
         if "/activities" in path:
             self.counts.activity_arrived()
+            if self._arrivals is not None:
+                self._arrivals.append((self.counts.last_activity_at, path))
             return 201, b'{"id":"%d"}' % self._next_id()
         if path.endswith("/v3/conversations"):
             self.counts.conversations += 1
@@ -85,6 +96,9 @@ class Stub:
         if path == "/bench/reset":
             self.delay = float(query["delay"][0])
             self.counts = Counts()
+            self._arrivals = [] if "arrivals" in query else None
+        if path == "/bench/arrivals":
+            return {"arrivals": self._arrivals}
         if path == "/bench/token":
             claims = {"iss": ISSUER, "aud": APP_ID, "serviceurl": query["service_url"][0]}
             return {"token": self._signed(claims)}

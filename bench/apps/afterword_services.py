@@ -6,17 +6,18 @@ from functools import cache, cached_property
 from adapters.in_memory import (
     InMemoryConversationStore,
     InMemoryDeliveryLedger,
+    InMemoryJobBoard,
     InMemoryTenantRates,
     InMemoryTurnClaims,
 )
 from agent.paced_connector import PacedConnector
-from agent.ports import Connector, ConversationStore, DeliveryLedger, Services, TurnClaims
+from agent.ports import Connector, ConversationStore, DeliveryLedger, JobBoard, Services, TurnClaims
 from composition import AzureServices
 from settings import read_settings
 
 
 class StoresInMemory(AzureServices):
-    """What is deployed, but its four tables."""
+    """What is deployed, but its tables of turns, messages and jobs."""
 
     @cached_property
     def connector(self) -> Connector:
@@ -39,6 +40,10 @@ class StoresInMemory(AzureServices):
     @cached_property
     def ledger(self) -> DeliveryLedger:
         return InMemoryDeliveryLedger()
+
+    @cached_property
+    def job_board(self) -> JobBoard:
+        return InMemoryJobBoard()
 
 
 @cache
