@@ -17,22 +17,25 @@ import msgspec
 from bench.acknowledgements import acknowledgements
 from bench.cold_start import first_turns, imports
 from bench.comparison import Comparison
+from bench.follow_up_cost import FollowUpCost, follow_up_cost
 from bench.follow_ups import follow_ups
 from bench.inbound import bursts, inbound
 from bench.options import Options
 from bench.outbound import outbound
+from bench.prices import LISTED, price_of
 from bench.programs import PEERS_PYTHON, BenchError, processors
 from local.processes import StackError
 
 log = logging.getLogger("bench")
 
-BENCHES: dict[str, Sequence[Callable[[Options], Comparison]]] = {
+BENCHES: dict[str, Sequence[Callable[[Options], Comparison | FollowUpCost]]] = {
     "inbound": [inbound],
     "burst": [bursts],
     "outbound": [outbound],
     "cold_start": [imports, first_turns],
     "acknowledgement": [acknowledgements],
     "follow_ups": [follow_ups],
+    "follow_up_cost": [follow_up_cost],
 }
 
 
@@ -44,6 +47,14 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one short round: whether it runs, not how fast")
     parser.add_argument("--rounds", type=int, help="how many rounds (each bench has its own default)")
     parser.add_argument("--only", nargs="+", default=[], help="programs whose names contain one of these")
+    parser.add_argument(
+        "--price",
+        nargs="+",
+        type=price_of,
+        default=[],
+        metavar="NAME=DOLLARS",
+        help="for follow_up_cost: of 10,000 operations (table, queue) or of a million executions (execution)",
+    )
     parser.add_argument("--to", type=Path, help="write NAME.md and NAME.json into this directory, too")
     return parser.parse_args(argv)
 
@@ -66,7 +77,13 @@ def main(argv: Sequence[str]) -> int:
 def _run(name: str, arguments: argparse.Namespace) -> None:
     logs = Path(tempfile.mkdtemp(prefix=f"afterword-bench-{name}-"))
     log.info("%s; the programs log to %s until it is done", name, logs)
-    options = Options(logs=logs, is_quick=arguments.quick, rounds=arguments.rounds, only=arguments.only)
+    options = Options(
+        logs=logs,
+        is_quick=arguments.quick,
+        rounds=arguments.rounds,
+        only=arguments.only,
+        prices={**LISTED, **dict(arguments.price)},
+    )
     started = time.monotonic()
     comparisons = [measure(options) for measure in BENCHES[name]]
     text = "\n".join(f"## {comparison.title}\n\n{comparison.table()}\n" for comparison in comparisons)

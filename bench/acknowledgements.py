@@ -17,7 +17,7 @@ from bench.options import Options
 from bench.programs import BenchError, Program, RunningStub, Server, running, running_stub
 from bench.reminder import request
 from bench.storage import running_azurite
-from bench.turns import TENANTS, addressed_turns
+from bench.turns import TENANTS, USERS, addressed_turns
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +86,7 @@ def take_on(
     most: int = MOST,
     seconds: float = 60.0,
     tenants: int = TENANTS,
+    users: int = USERS,
 ) -> list[Taken]:
     """Ask for jobs that are due at a moment of the Unix clock."""
     next_turn = addressed_turns(
@@ -94,6 +95,7 @@ def take_on(
         token=stub.token(),
         text=request(due),
         tenants=tenants,
+        users=users,
     )
     return asyncio.run(
         turns_taken(server.port, next_turn, concurrency=concurrency, most=most, seconds=seconds)

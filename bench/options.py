@@ -1,10 +1,11 @@
 """What a bench is told on the command line."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
+from bench.prices import LISTED
 from bench.programs import BenchError, Program
 
 QUICK_SECONDS = 0.8
@@ -17,6 +18,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     is_quick: bool = False
     rounds: int | None = None
     only: Sequence[str] = ()
+    prices: Mapping[str, float] = msgspec.field(default_factory=lambda: LISTED)
 
     def rounds_or(self, usual: int) -> int:
         return self.rounds or (1 if self.is_quick else usual)

@@ -159,8 +159,9 @@ class Server:
     def __init__(self, program: Program, stub: RunningStub, logs: Path) -> None:
         self.program = program
         [self.port] = free_ports(1)
-        command = [part.replace("{port}", str(self.port)) for part in program.to_serve]
-        command = [part.replace("{data}", str(logs / f"{_file_name(program)}-data")) for part in command]
+        self.data_dir = logs / f"{_file_name(program)}-data"  # devhost's; others make none
+        places = {"{port}": str(self.port), "{data}": str(self.data_dir)}
+        command = [places.get(part, part) for part in program.to_serve]
         with started_on(processors()[0]):
             self._process = ChildProcess.start(
                 program.name,

@@ -11,11 +11,13 @@ from local.ports import Ports
 
 
 @contextmanager
-def running_azurite(logs: Path) -> Iterator[str]:
-    """Its connection string; its data is gone afterwards."""
+def running_azurite(logs: Path, *, debug_log: Path | None = None) -> Iterator[str]:
+    """Its connection string; its data is gone afterwards. ``debug_log``: where it tells of each request."""
     with tempfile.TemporaryDirectory(prefix="afterword-bench-") as data:
         with started_on(processors()[1]):
-            azurite = start_azurite(Ports.free(), data=Path(data), logs=logs, in_memory=True)
+            azurite = start_azurite(
+                Ports.free(), data=Path(data), logs=logs, in_memory=True, debug_log=debug_log
+            )
         try:
             wait_for_azurite(azurite)
             yield azurite.connection_string

@@ -52,7 +52,7 @@ def turns(*, port: int, service_url: str, token: str) -> NextRequest:
 
 
 def addressed_turns(
-    *, port: int, service_url: str, token: str, text: str = SAID, tenants: int = TENANTS
+    *, port: int, service_url: str, token: str, text: str = SAID, tenants: int = TENANTS, users: int = USERS
 ) -> Callable[[], tuple[str, bytes]]:
     """The same, each with the id of the conversation that it comes from. No ``token``: it is not signed."""
     body = json.dumps(message(service_url, text)).encode()
@@ -74,7 +74,7 @@ def addressed_turns(
 
     def next_turn() -> tuple[str, bytes]:
         number = next(_numbers)
-        user = number % USERS
+        user = number % users
         moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()
         written: bytes = template % {
             b"number": number,

@@ -71,10 +71,12 @@ def locked(data: Path) -> Iterator[int]:
         yield lock.fileno()
 
 
-def start_azurite(ports: Ports, *, data: Path, logs: Path, in_memory: bool = False) -> Azurite:
+def start_azurite(
+    ports: Ports, *, data: Path, logs: Path, in_memory: bool = False, debug_log: Path | None = None
+) -> Azurite:
     """Start Azurite on ``ports``, keeping its data in ``data``; it may not be ready yet.
 
-    ``in_memory``: it writes nothing to disk, and so is quicker.
+    ``in_memory``: it writes nothing to disk, and so is quicker. ``debug_log``: what it is asked.
     StackError if the data is another Azurite's: two of them would overwrite what the other stored.
     """
     command: list[str | Path] = [
@@ -87,6 +89,7 @@ def start_azurite(ports: Ports, *, data: Path, logs: Path, in_memory: bool = Fal
         "--skipApiVersionCheck",  # the storage SDK speaks a newer version than Azurite admits to
         "--disableTelemetry",
         "--silent",
+        *(("--debug", debug_log) if debug_log else ()),
     ]
     with locked(data) as lock:
         process = ChildProcess.start(
