@@ -47,6 +47,10 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one short round: whether it runs, not how fast")
     parser.add_argument("--rounds", type=int, help="how many rounds (each bench has its own default)")
     parser.add_argument("--only", nargs="+", default=[], help="programs whose names contain one of these")
+    parser.add_argument("--unsigned", action="store_true", help="inbound and burst: no side has a token")
+    parser.add_argument(
+        "--concurrency", nargs="+", type=int, default=[], help="how many are under way (instead of the usual)"
+    )
     parser.add_argument(
         "--price",
         nargs="+",
@@ -80,6 +84,8 @@ def _run(name: str, arguments: argparse.Namespace) -> None:
     options = Options(
         logs=logs,
         is_quick=arguments.quick,
+        is_unsigned=arguments.unsigned,
+        concurrencies=arguments.concurrency,
         rounds=arguments.rounds,
         only=arguments.only,
         prices={**LISTED, **dict(arguments.price)},

@@ -33,7 +33,8 @@ def acknowledgements(options: Options) -> Comparison:
     samples: list[Sample] = []
     for number in range(options.rounds_or(3)):
         with _all_running(options) as (stub, servers):
-            for concurrency in random.sample(CONCURRENCIES, len(CONCURRENCIES)):
+            concurrencies = options.concurrencies_or(CONCURRENCIES)
+            for concurrency in random.sample(concurrencies, len(concurrencies)):
                 for server in random.sample(servers, len(servers)):
                     figures = _measured(server, stub, concurrency=concurrency, seconds=options.seconds(6))
                     samples.append(Sample((str(concurrency),), server.program.name, number, figures))

@@ -21,12 +21,13 @@ ON_DEVHOST_AZURITE = Program("Afterword, devhost, Azurite", DEVHOST, environment
 CONNECTOR_ALONE = Program("Afterword, connector alone", TURN_ALONE.command, environment=IN_MEMORY)
 DELIVER = Program("Afterword, deliver", (f"{APPS}/afterword_deliver.py",), environment=IN_MEMORY)
 DELIVER_AZURITE = Program("Afterword, deliver, Azurite", DELIVER.command, environment=ON_AZURITE)
-# Those that take jobs on. botbuilder has none; what its users do instead is to leave them to asyncio tasks.
+# Those that take jobs on. The SDKs have none; with them alone, one leaves the work to an asyncio task.
 BOTBUILDER_JOBS = Program(BOTBUILDER.name, (f"{APPS}/peer_botbuilder_jobs.py",), is_peer=True)
+AGENTS_JOBS = Program(AGENTS.name, (f"{APPS}/peer_agents_jobs.py",), is_peer=True)
 JOBS_ON_DEVHOST = Program(ON_DEVHOST.name, DEVHOST, environment={**OUR_JOBS, **IN_MEMORY})
 JOBS_ON_AZURITE = Program(ON_DEVHOST_AZURITE.name, DEVHOST, environment={**OUR_JOBS, **ON_AZURITE})
 
 PEERS = (BOTBUILDER, AGENTS, TEAMS)
 INBOUND = (*PEERS, BARE, TURN_ALONE, ON_DEVHOST, ON_DEVHOST_AZURITE)
 OUTBOUND = (*PEERS, BARE, CONNECTOR_ALONE, DELIVER, DELIVER_AZURITE)
-JOBS = (BOTBUILDER_JOBS, JOBS_ON_DEVHOST, JOBS_ON_AZURITE)
+JOBS = (BOTBUILDER_JOBS, AGENTS_JOBS, JOBS_ON_DEVHOST, JOBS_ON_AZURITE)

@@ -28,7 +28,8 @@ REPLY_SECONDS = 30.0
 def inbound(options: Options) -> Comparison:
     samples: list[Sample] = []
     for number in range(options.rounds_or(3)):
-        cases = [(delay, concurrency) for delay in DELAYS_MS for concurrency in CONCURRENCIES]
+        concurrencies = options.concurrencies_or(CONCURRENCIES)
+        cases = [(delay, concurrency) for delay in DELAYS_MS for concurrency in concurrencies]
         random.shuffle(cases)
         with _all_running(options) as (stub, servers):
             for delay, concurrency in cases:
@@ -41,7 +42,7 @@ def inbound(options: Options) -> Comparison:
                     )
         log.info("round %s done", number + 1)
     return Comparison(
-        title="Inbound: a message comes in with a real token, one text goes out, then 2xx",
+        title=f"Inbound: a message comes in {_with_tokens(options)}, one text goes out, then 2xx",
         case_columns=("stub ms", "c"),
         figures=("req/s", "p50 ms", "p99 ms", "CPU ms/req", "conns/msg", "tokens/msg", "failed"),
         compared="req/s",
@@ -69,6 +70,10 @@ def bursts(options: Options) -> Comparison:
     )
 
 
+def _with_tokens(options: Options) -> str:
+    return "unsigned (no side has a token)" if options.is_unsigned else "with a real token"
+
+
 @contextmanager
 def _all_running(options: Options) -> Iterator[tuple[RunningStub, Sequence[Server]]]:
     """The stub, and every program started and warm."""
@@ -76,6 +81,8 @@ def _all_running(options: Options) -> Iterator[tuple[RunningStub, Sequence[Serve
         stub = stack.enter_context(running_stub(options.logs))
         azurite = stack.enter_context(running_azurite(options.logs))
         programs = [program.on(azurite) for program in options.chosen(INBOUND)]
+        if options.is_unsigned:
+            programs = [program.unsigned for program in programs]
         servers = [
             stack.enter_context(running(program, stub, options.logs))
             for program in random.sample(programs, len(programs))
@@ -88,7 +95,8 @@ def _all_running(options: Options) -> Iterator[tuple[RunningStub, Sequence[Serve
 
 def wait_for_first_turn(server: Server, stub: RunningStub) -> None:
     """Wait until the program has answered its first turn. Raises BenchError with its last words."""
-    next_request = turns(port=server.port, service_url=stub.service_url, token=stub.token())
+    token = stub.token() if server.program.is_signed else ""
+    next_request = turns(port=server.port, service_url=stub.service_url, token=token)
     gives_up_at = time.monotonic() + START_SECONDS
 
     def gives_up() -> bool:
@@ -110,7 +118,8 @@ def _measured(
 def _load(
     server: Server, stub: RunningStub, *, delay_ms: int, concurrency: int, seconds: float
 ) -> dict[str, float]:
-    next_request = turns(port=server.port, service_url=stub.service_url, token=stub.token())
+    token = stub.token() if server.program.is_signed else ""
+    next_request = turns(port=server.port, service_url=stub.service_url, token=token)
     stub.set_back(delay=delay_ms / 1000)
     before = server.cpu_seconds
     load = asyncio.run(closed_loop(server.port, next_request, concurrency=concurrency, seconds=seconds))
@@ -119,7 +128,7 @@ def _load(
     p50, p99 = percentile(load.latencies, 50), percentile(load.latencies, 99)
     if p50 is None or p99 is None or not counts["activities"]:
         return {}
-    stub.require_tokens(server.program.name)
+    stub.require_tokens(server.program.name, is_signed=server.program.is_signed)
     turns_taken, replies = len(load.latencies), counts["activities"]
     if not load.failures and replies != turns_taken:
         raise BenchError(f"{server.program.name} answered {turns_taken} turns and sent {replies} replies")
@@ -135,7 +144,8 @@ def _load(
 
 
 def _burst_measured(server: Server, stub: RunningStub, *, size: int) -> dict[str, float]:
-    next_request = turns(port=server.port, service_url=stub.service_url, token=stub.token())
+    token = stub.token() if server.program.is_signed else ""
+    next_request = turns(port=server.port, service_url=stub.service_url, token=token)
     stub.set_back(delay=0.05)
     told = asyncio.run(burst(server.port, next_request, size=size))
     gives_up_at = time.monotonic() + REPLY_SECONDS

@@ -38,7 +38,8 @@ def outbound(options: Options) -> Comparison:
     samples: list[Sample] = []
     with running_stub(options.logs) as stub, running_azurite(options.logs) as azurite:
         for number in range(options.rounds_or(3)):
-            cases = [(delay, concurrency) for delay in DELAYS_MS for concurrency in CONCURRENCIES]
+            concurrencies = options.concurrencies_or(CONCURRENCIES)
+            cases = [(delay, concurrency) for delay in DELAYS_MS for concurrency in concurrencies]
             for delay, concurrency in random.sample(cases, len(cases)):
                 programs = options.chosen(OUTBOUND)
                 for program in random.sample(programs, len(programs)):

@@ -22,6 +22,13 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 PEERS_PYTHON = HERE / ".venv-peers" / "bin" / "python"
 START_SECONDS = 60.0
+UNSIGNED = {
+    "BENCH_TOKENS": "off",
+    "ChannelAuth": "off",
+    "MicrosoftAppId": "",
+    "MicrosoftAppPassword": "",
+    "MicrosoftAppTenantId": "",
+}
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -44,6 +51,15 @@ class Program(msgspec.Struct, frozen=True):
     def to_serve(self) -> list[str]:
         """The command with which it listens; devhost does so without being told."""
         return self.arguments("serve") if self.command[0].endswith(".py") else self.arguments()
+
+    @property
+    def is_signed(self) -> bool:
+        return "BENCH_TOKENS" not in self.environment
+
+    @property
+    def unsigned(self) -> "Program":
+        """The program where nobody has a token: neither the channel nor the agent."""
+        return msgspec.structs.replace(self, environment={**self.environment, **UNSIGNED})
 
     def on(self, storage_connection: str) -> "Program":
         """The program with this storage, which only some of ours look at."""
@@ -96,10 +112,14 @@ class RunningStub:
     def counts(self) -> dict[str, Any]:
         return self._get("/bench/counts")
 
-    def require_tokens(self, sender: str) -> None:
-        """Raise BenchError if something was sent without a token: it was not the same work."""
-        if missing := self.counts()["without_token"]:
+    def require_tokens(self, sender: str, *, is_signed: bool = True) -> None:
+        """Raise BenchError if not all was sent with a token, or none of it: it was not the same work."""
+        counts = self.counts()
+        missing = counts["without_token"]
+        if is_signed and missing:
             raise BenchError(f"{sender} sent {missing} activities without a token")
+        if not is_signed and missing < counts["activities"]:
+            raise BenchError(f"{sender} sent activities with a token")
 
     def token(self) -> str:
         return str(self._get(f"/bench/token?service_url={quote(self.service_url, safe='')}")["token"])
@@ -142,6 +162,7 @@ def environment(stub: RunningStub, port: int, extra: Mapping[str, str]) -> dict[
         **settings_of_the_example(),
         "BENCH_STUB": stub.base_url,
         "BENCH_PORT": str(port),
+        "BENCH_TOKENS": "on",
         "PYTHONPATH": str(ROOT),
         "PYTHONWARNINGS": "ignore",
         "MicrosoftAppId": APP_ID,

@@ -6,14 +6,11 @@ from microsoft_agents.authentication.msal import MsalConnectionManager
 from microsoft_agents.hosting.aiohttp import CloudAdapter, jwt_authorization_middleware
 from microsoft_agents.hosting.core import ActivityHandler, TurnContext
 
-from bench.apps.program import PORT, SERVICE_URL, Send, run
+from bench.apps.program import IS_SIGNED, PORT, SERVICE_URL, Send, run
 from bench.who import AGENT_ID, APP_ID, APP_PASSWORD, TENANT_ID
 
-CONNECTIONS = {
-    "SERVICE_CONNECTION": {
-        "SETTINGS": {"CLIENTID": APP_ID, "CLIENTSECRET": APP_PASSWORD, "TENANTID": TENANT_ID}
-    }
-}
+SIGNED = {"CLIENTID": APP_ID, "CLIENTSECRET": APP_PASSWORD, "TENANTID": TENANT_ID}
+CONNECTIONS = {"SERVICE_CONNECTION": {"SETTINGS": SIGNED if IS_SIGNED else {"ANONYMOUS_ALLOWED": True}}}
 
 
 class Echo(ActivityHandler):

@@ -5,14 +5,14 @@ from botbuilder.core import ActivityHandler, TurnContext
 from botbuilder.integration.aiohttp import CloudAdapter, ConfigurationBotFrameworkAuthentication
 from botbuilder.schema import ChannelAccount, ConversationAccount, ConversationReference
 
-from bench.apps.program import PORT, SERVICE_URL, Send, run
+from bench.apps.program import IS_SIGNED, PORT, SERVICE_URL, Send, run
 from bench.who import AGENT_ID, APP_ID, APP_PASSWORD, TENANT_ID
 
 
 class Configuration:
-    APP_ID = APP_ID
-    APP_PASSWORD = APP_PASSWORD
-    APP_TYPE = "SingleTenant"
+    APP_ID = APP_ID if IS_SIGNED else ""
+    APP_PASSWORD = APP_PASSWORD if IS_SIGNED else ""
+    APP_TYPE = "SingleTenant" if IS_SIGNED else "MultiTenant"  # the other one wants to know who it is
     APP_TENANTID = TENANT_ID
 
 

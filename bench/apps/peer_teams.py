@@ -5,7 +5,7 @@ from fastapi import FastAPI
 from microsoft_teams.api import MessageActivity
 from microsoft_teams.apps import ActivityContext, App, FastAPIAdapter
 
-from bench.apps.program import PORT, SERVICE_URL, Send, run
+from bench.apps.program import IS_SIGNED, PORT, SERVICE_URL, Send, run
 from bench.who import APP_ID, APP_PASSWORD, TENANT_ID
 
 
@@ -14,12 +14,13 @@ def new_app() -> App:
         config = uvicorn.Config(app=app, host="127.0.0.1", port=PORT, log_level="warning", access_log=False)
         return uvicorn.Server(config)
 
-    app = App(
-        client_id=APP_ID,
-        client_secret=APP_PASSWORD,
-        tenant_id=TENANT_ID,
-        http_server_adapter=FastAPIAdapter(server_factory=server),
-    )
+    adapter = FastAPIAdapter(server_factory=server)
+    if IS_SIGNED:
+        app = App(
+            client_id=APP_ID, client_secret=APP_PASSWORD, tenant_id=TENANT_ID, http_server_adapter=adapter
+        )
+    else:
+        app = App(dangerously_allow_unauthenticated_requests=True, http_server_adapter=adapter)
 
     @app.on_message
     async def echo(turn: ActivityContext[MessageActivity]) -> None:

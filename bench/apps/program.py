@@ -16,6 +16,7 @@ STUB = os.environ["BENCH_STUB"]  # the stub's base URL
 PORT = int(os.environ["BENCH_PORT"])
 SERVICE_URL = f"{STUB}/teams/"
 LOGIN_HOSTS = ("https://login.microsoftonline.com/", "https://login.botframework.com/")
+IS_SIGNED = os.environ["BENCH_TOKENS"] == "on"  # else no side has a token, and none asks for one
 WARM_UP = 8  # sends before the measurement: connections, tokens, imports
 
 Send = Callable[[int], Awaitable[object]]
