@@ -30,6 +30,7 @@ from agent.ports import (
     TokenValidator,
     TurnClaims,
 )
+from agent.turn_trouble import Troubles
 from settings import Settings, is_loopback, is_safe_url, read_settings
 
 if TYPE_CHECKING:
@@ -88,6 +89,10 @@ class AzureServices:
             ),
             other_service_urls=self._cloud.other_service_urls,
         )
+
+    @cached_property
+    def troubles(self) -> Troubles:
+        return Troubles(self.connector)
 
     @cached_property
     def bot_runner(self) -> BotRunner:
@@ -221,6 +226,10 @@ class AzureServices:
             max_activity_bytes=self._settings.max_activity_bytes,
             ambiguous_sends=self._settings.ambiguous_sends or None,
         )
+
+    @cached_property
+    def turn_budget(self) -> timedelta:
+        return self._settings.turn_budget
 
     @cached_property
     def retention(self) -> timedelta:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+LONGEST_BUDGET_SECONDS = 12  # the channel gives up a turn after 15 s
 LONGEST_ORDER_SECONDS = 30 * 24 * 3600
 # Teams takes about 100 KB (Teams documentation, "Format your bot messages", section "Message size").
 SMALLEST_ACTIVITY, LARGEST_ACTIVITY = 4_000, 100_000  # bytes in UTF-16
@@ -65,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     max_activity_bytes: int = msgspec.field(name="MaxActivityBytes", default=80_000)
     ambiguous_sends: Literal["", "resend", "hold"] = msgspec.field(name="AmbiguousSends", default="")
+    turn_budget_seconds: float = msgspec.field(name="TurnBudgetSeconds", default=10.0)
     digest_schedule: str = msgspec.field(name="DigestSchedule", default="0 0 8 * * *")
     retention_days: int = msgspec.field(name="RetentionDays", default=7)
 
@@ -108,6 +110,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def callback_secrets(self) -> tuple[str, ...]:
         """The secrets of CallbackSecret, the one that signs first."""
         return tuple(filter(None, (secret.strip() for secret in self.callback_secret.split(","))))
+
+    @property
+    def turn_budget(self) -> timedelta:
+        return timedelta(seconds=self.turn_budget_seconds)
 
     @property
     def retention(self) -> timedelta:
@@ -168,6 +174,8 @@ def _check(settings: Settings) -> None:
             f"The app setting TenantRequestsPerSecond must be from 1 to {MOST_REQUESTS_PER_SECOND}"
         )
     _ = settings.conversation_limits  # which raises
+    if not 2 <= settings.turn_budget_seconds <= LONGEST_BUDGET_SECONDS:
+        raise SettingsError(f"The app setting TurnBudgetSeconds must be from 2 to {LONGEST_BUDGET_SECONDS}")
     if settings.retention_days < 1:
         raise SettingsError("The app setting RetentionDays must be 1 or more")
     for name, seconds in (

@@ -19,6 +19,7 @@ from agent.order import Order
 from agent.pacing import TenantRate
 from agent.ports import AnswererRefused, Caller, Clock, Created, DeliveryOptions, Sent
 from agent.turn_claim import TurnClaim, TurnResponse
+from agent.turn_trouble import Troubles
 
 
 class SteppedClock:
@@ -61,6 +62,13 @@ class RecordingConnector:
     @property
     def texts(self) -> list[str]:
         return [str((call.body or {}).get("text", "")) for call in self.calls if call.method == "send"]
+
+    @property
+    def said(self) -> list[str]:
+        """Each message in words: its text, or what stands for its card."""
+        bodies = [call.body or {} for call in self.calls if call.method == "send"]
+        said = [body for body in bodies if body.get("type") == "message"]
+        return [str(body.get("text") or body.get("summary", "")) for body in said]
 
     async def send(self, outgoing: dict[str, Any], *, at: Place, reply_to_id: str | None = None) -> Sent:
         self._take("send", at, reply_to_id=reply_to_id, body=outgoing)
@@ -420,6 +428,7 @@ class InMemoryServices:
     def __init__(self, *, route: Route = "teams", clock: SteppedClock | None = None) -> None:
         self.clock = clock or SteppedClock()
         self.connector = RecordingConnector()
+        self.troubles = Troubles(self.connector)
         self.bot_runner = ConnectorBotAdapter(connector=self.connector)
         self.token_validator = OpenDoor()
         self.conversations = InMemoryConversationStore()
@@ -439,4 +448,5 @@ class InMemoryServices:
         self.delivery_options = DeliveryOptions(
             route=route, service_url="https://smba.example/teams/", agent_id="28:agent"
         )
+        self.turn_budget = timedelta(seconds=10)
         self.retention = timedelta(days=7)

@@ -1,7 +1,7 @@
 """What we answer to one incoming channel activity: the botbuilder ActivityHandler, one object a turn."""
 
 import re
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from botbuilder.core import ActivityHandler, InvokeResponse, TurnContext
@@ -10,12 +10,12 @@ from botbuilder.schema import Activity, ActivityTypes, Attachment, ChannelAccoun
 from agent.answer import ADAPTIVE_CARD, Answer, card
 from agent.conversation import conversation_of
 from agent.incoming import IncomingActivity, derived_key
-from agent.job_commands import Again, JobCanceller, JobCommands
+from agent.job_commands import JobCanceller, JobCommands, WantedJob
+from agent.job_taking import JobStarter, JobTaking
 from agent.jobs.catalog import JOBS, job_asked_for
-from agent.jobs.definition import Job, JobDefinition
-from agent.jobs.entries import entry_of
 from agent.ports import ChannelError, DeliveryAmbiguous, Services
-from agent.turn_claim import TurnClaim
+from agent.turn_budget import TurnBudget
+from agent.turn_replies import TurnReplies
 from agent.turns import claim_turn
 
 UNKNOWN_BUTTON = {
@@ -26,61 +26,54 @@ UNKNOWN_BUTTON = {
 GREETING = re.compile(r"^(hi|hello|hey|help|start|good (morning|afternoon|evening))\b", re.IGNORECASE)
 
 
-class JobStarter(Protocol):
-    """Starts the durable orchestration of a job."""
-
-    async def __call__(self, job: Job, *, may_exist: bool) -> None:
-        """Store the job durably. ``may_exist``: an earlier delivery may have done it; do not do it again."""
-
-
 class Bot(ActivityHandler):
     """Answers one turn, which it has claimed."""
 
     def __init__(
         self,
         incoming: IncomingActivity,
-        claim: TurnClaim,
+        replies: TurnReplies,
         *,
+        budget: TurnBudget,
         start_job: JobStarter,
         cancel_job: JobCanceller,
         services: Services,
     ) -> None:
         self._incoming = incoming
-        self._claim = claim
-        self._start_job = start_job
         self._services = services
+        self._jobs = JobTaking(incoming, replies, budget=budget, start_job=start_job, services=services)
         self._commands = JobCommands(incoming, cancel_job=cancel_job, services=services)
 
     async def on_message_activity(self, turn_context: TurnContext) -> None:
-        answer = await self._command_answer() or await self._other_answer()
-        await turn_context.send_activity(to_botbuilder(answer))
+        async def say(answer: Answer) -> str | None:
+            sent = await turn_context.send_activity(to_botbuilder(answer))
+            activity_id: str | None = sent.id if sent else None
+            return activity_id
 
-    async def _command_answer(self) -> Answer | None:
+        wanted = await self._wanted_by_message()
+        if isinstance(wanted, WantedJob):
+            job = await self._jobs.start(wanted.definition, request=wanted.request)
+            await self._jobs.tell(job, say=say)
+        else:
+            await say(wanted)
+
+    async def _wanted_by_message(self) -> Answer | WantedJob:
         """Commands come before jobs: "cancel my laptop order" must not order a laptop."""
-        value = self._incoming.value
-        pressed = await self._pressed_answer(value)
-        if pressed or job_asked_for(None, value):  # a button may bring a text along
+        words, value = self._incoming.words, self._incoming.value
+        if (pressed := await self._wanted_by_button(value)) is not None:
             return pressed
-        words = self._incoming.words
-        return await self._commands.said(words) or await self._again(await self._commands.asked_again(words))
-
-    async def _pressed_answer(self, data: Any) -> Answer | None:
-        return await self._commands.pressed(data) or await self._again(
-            await self._commands.pressed_again(data)
-        )
-
-    async def _again(self, wanted: Again | Answer | None) -> Answer | None:
-        """The job that is wanted once more is taken on; what else is to be said of it is said."""
-        if isinstance(wanted, Again):
-            return await self._take_on(wanted.definition, request=wanted.request)
-        return wanted
-
-    async def _other_answer(self) -> Answer:
-        words = self._incoming.words
-        definition = job_asked_for(words, self._incoming.value)
-        if definition:
-            return await self._take_on(definition, request=self._incoming.value or words)
+        asked = await self._commands.said(words) or await self._commands.asked_again(words)
+        if asked is not None:
+            return asked
+        if definition := job_asked_for(words, None):
+            return WantedJob(definition=definition, request=words)
         return welcome() if GREETING.search(words) else not_understood()
+
+    async def _wanted_by_button(self, data: Any) -> Answer | WantedJob | None:
+        """What a pressed button asks for; None where it is none of ours. It may bring a text along."""
+        if definition := job_asked_for(None, data):
+            return WantedJob(definition=definition, request=data)
+        return await self._commands.pressed(data) or await self._commands.pressed_again(data)
 
     async def on_invoke_activity(self, turn_context: TurnContext) -> InvokeResponse:
         """A pressed Action.Execute that asks for a job, also once more, or cancels one is acknowledged in the
@@ -90,12 +83,10 @@ class Bot(ActivityHandler):
         """
         if turn_context.activity.name != "adaptiveCard/action":
             return await super().on_invoke_activity(turn_context)
-        data = execute_data(self._incoming.value)
-        definition = job_asked_for(None, data)
-        if definition:
-            answer: Answer | None = await self._take_on(definition, request=data)
-        else:
-            answer = await self._pressed_answer(data)
+        answer = await self._wanted_by_button(execute_data(self._incoming.value))
+        if isinstance(answer, WantedJob):
+            job = await self._jobs.start(answer.definition, request=answer.request)
+            answer = answer.definition.acknowledgement(job)
         if answer is None:
             return InvokeResponse(status=200, body=UNKNOWN_BUTTON)
         body = {
@@ -123,20 +114,6 @@ class Bot(ActivityHandler):
     ) -> None:
         if self._is_among(members_removed):
             await self._leave()
-
-    async def _take_on(self, definition: JobDefinition, *, request: Any) -> Answer:
-        """Store the job durably, and only then say so."""
-        job = Job(
-            job_id=self._incoming.turn_key,
-            kind=definition.kind,
-            requested_at=self._services.clock.now(),
-            requested_by=conversation_of(self._incoming),
-            request=request,
-        )
-        await self._start_job(job, may_exist=self._claim.is_resumed)
-        # Its activities may have written the entry already, with what they know better.
-        await self._services.job_board.insert(entry_of(job, None, at=job.requested_at))
-        return definition.acknowledgement(job)
 
     async def _welcome_once(self, turn_context: TurnContext) -> None:
         """installationUpdate and conversationUpdate arrive together, in either order: one welcomes."""

@@ -1,5 +1,7 @@
 """A follow-up: one thing that a job tells its user, later, in the conversation in which it was asked for."""
 
+from datetime import timedelta
+
 import msgspec
 
 from agent.answer import Answer
@@ -11,7 +13,10 @@ from agent.mention import Mention
 from agent.ports import Services
 from agent.proactive_message import ProactiveMessage, ToConversation
 from agent.stream import OpenStream
+from agent.told_in_turn import LOOK_AGAIN_SECONDS, acknowledged
 from agent.undelivered import close_undelivered
+
+ACKNOWLEDGED_SOON = timedelta(seconds=2)
 
 
 class FollowUp(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -58,7 +63,16 @@ async def give_up(follow_up: FollowUp, *, services: Services) -> FollowUpSent:
 
 
 async def send(follow_up: FollowUp, *, services: Services) -> FollowUpSent:
-    """Deliver the follow-up, once however often this is called. Raises what ``deliver`` raises."""
+    """Deliver the follow-up, once however often this is called. Raises what ``deliver`` raises.
+
+    The first one does not overtake the acknowledgement: it is ``busy`` while the turn is at work.
+    """
+    stream = follow_up.stream
+    if follow_up.number == 1 and follow_up.job.version >= 2:
+        claim = await acknowledged(follow_up.job.job_id, at_most=ACKNOWLEDGED_SOON, services=services)
+        if claim and claim.state != "acknowledged":
+            return FollowUpSent(outcome="busy", retry_in=LOOK_AGAIN_SECONDS)
+        stream = stream or (claim.opened_view.open_stream if claim and claim.opened_view else None)
     record = await deliver(
         _message(follow_up),
         when_ambiguous=services.delivery_options.ambiguous_sends or "resend",

@@ -69,6 +69,8 @@ class IncomingActivity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     text: str | None = None
     value: Any = None
     locale: str | None = None
+    timestamp: Any = None
+    delivery_mode: str | None = None
     channel_data: Any = None
     entities: list[Any] | None = None
     turn_key: str = ""

@@ -37,8 +37,8 @@ class PressedCancel(msgspec.Struct, frozen=True):
     cancel: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z._-]{1,64}$")]
 
 
-class Again(msgspec.Struct, frozen=True, kw_only=True):
-    """A job that is to be taken on once more, with what was asked for then."""
+class WantedJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A job that is to be taken on, with what was asked for."""
 
     definition: JobDefinition
     request: Any
@@ -75,7 +75,7 @@ class JobCommands:
         entry = await self._board.find(self._owner_key, job_id)
         return await self._cancel(entry) if entry else NOT_YOURS
 
-    async def asked_again(self, words: str) -> Again | Answer | None:
+    async def asked_again(self, words: str) -> WantedJob | Answer | None:
         """The last of the sender's jobs that failed, where words ask to try it again; else None."""
         command = job_command(words)
         if command is None or command.asks != "again":
@@ -84,7 +84,7 @@ class JobCommands:
         meant = [entry for entry in failed if command.named <= words_of(entry.title)]
         return _again(meant[0]) if meant else NOTHING_FAILED
 
-    async def pressed_again(self, data: object) -> Again | Answer | None:
+    async def pressed_again(self, data: object) -> WantedJob | Answer | None:
         """The sender's job whose button was pressed to try it again; None where the button is another."""
         try:
             job_id = msgspec.convert(data, PressedAgain).again
@@ -122,7 +122,7 @@ class JobCommands:
         return Answer(f"This has ended already: {ended.title} ({ended.state}).")
 
 
-def _again(entry: JobEntry) -> Again | Answer:
+def _again(entry: JobEntry) -> WantedJob | Answer:
     """What the entry's owner asked for then; an answer where it runs, or cannot be asked for any more."""
     if entry.is_running:
         return Answer(f"This is under way: {entry.title}. I will tell you when there is news.")
@@ -130,7 +130,7 @@ def _again(entry: JobEntry) -> Again | Answer:
     # The request of an entry that was too large for the board, or is from before it was kept, is not there.
     if definition is None or entry.request is None:
         return Answer(f"I cannot try this again by myself: {entry.title}. Please ask me for it anew.")
-    return Again(definition=definition, request=entry.request)
+    return WantedJob(definition=definition, request=entry.request)
 
 
 def _without_thread(conversation_id: str) -> str:

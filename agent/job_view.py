@@ -1,6 +1,6 @@
 """How a job is shown while it runs: as a stream, as a card that moves, or by messages; moved on here."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 
@@ -11,14 +11,14 @@ from agent.job_card import running_card
 from agent.job_entry import JobState, Progress
 from agent.jobs.catalog import job_of
 from agent.jobs.definition import Job, JobDefinition, Streamed
-from agent.ports import ChannelError, ChannelRefused, ConversationGone, Services, StreamEnded
+from agent.ports import ChannelError, ChannelRefused, ConversationGone, Services
 from agent.proactive_message import ProactiveMessage, ToConversation
-from agent.stream import final, informative
-from agent.turns import CLAIM_HOLDS, LOOK_AGAIN_SECONDS
+from agent.streamer import Streamer
+from agent.told_in_turn import acknowledged
+from agent.turn_claim import CLAIM_HOLDS
 from agent.view import CLOSE_AFTER, View, ViewKind
 
 TEAMS = "msteams"
-SHORTEST_PAUSE = timedelta(seconds=1)  # between two requests of a stream
 MESSAGES_APART = timedelta(minutes=1)
 HANDED_OVER = "I am still at it. I will send you a message as soon as there is news."
 
@@ -63,54 +63,32 @@ async def show(showing: Showing, *, services: Services) -> View:
     moves = {"stream": _stream, "card": _update_card, "messages": _message}
     try:
         return await moves[view.kind](showing, view, services=services)
-    except ChannelError as error:
-        return _after(error, showing.job, view, now=services.clock.now())
-
-
-def _after(error: ChannelError, job: Job, view: View, *, now: datetime) -> View:
-    """The view after the channel did not take what was to be shown."""
-    if isinstance(error, StreamEnded):
-        cancels = error.why == "stopped" and _stop_cancels(job)
-        return msgspec.structs.replace(view, ended=error.why, cancels_job=cancels)
-    if isinstance(error, ChannelRefused | ConversationGone):
+    except (ChannelRefused, ConversationGone):
         return msgspec.structs.replace(view, ended="refused")
-    return msgspec.structs.replace(view, shown_at=now)  # busy, or nobody knows: the next time will tell
+    except ChannelError:  # busy, or nobody knows: the next time will tell
+        return msgspec.structs.replace(view, shown_at=services.clock.now())
 
 
 async def _opened(job: Job, *, services: Services) -> View:
     """What the job's turn has opened; messages, where it opened nothing, or has died."""
-    clock, waits_from = services.clock, services.clock.now()
-    while clock.now() - waits_from < CLAIM_HOLDS:
-        claim = await services.turn_claims.read(job.job_id)
-        if claim is None:
-            break
-        if claim.state == "acknowledged":
-            if claim.view is None or not claim.sent_ids or claim.sent_ids[0] is None:
-                break
-            return msgspec.structs.replace(claim.view, activity_id=claim.sent_ids[0])
-        if clock.now() - claim.claimed_at >= CLAIM_HOLDS:
-            break
-        await clock.sleep(LOOK_AGAIN_SECONDS)
-    return View(kind="messages", opened_at=job.requested_at, shown_at=job.requested_at)
+    claim = await acknowledged(job.job_id, at_most=CLAIM_HOLDS, services=services)
+    opened = claim.opened_view if claim else None
+    return opened or View(kind="messages", opened_at=job.requested_at, shown_at=job.requested_at)
 
 
 async def _stream(showing: Showing, view: View, *, services: Services) -> View:
     """The stream's next informative update; its final, once it has lasted long enough."""
-    clock, job = services.clock, showing.job
-    pause = view.shown_at + SHORTEST_PAUSE - clock.now()
-    if pause > timedelta(0):
-        await clock.sleep(pause.total_seconds())
-    stream = view.open_stream
-    assert stream is not None, "a stream that is not open has ended"
-    place = job.requested_by.place
+    clock = services.clock
+    place = showing.job.requested_by.place
+    streamer = Streamer(view, at=place, connector=services.connector, clock=clock)
     words = words_of(showing.progress) or view.shown
-    if clock.now() - view.opened_at >= CLOSE_AFTER:
-        said = f"{words}\n\n{HANDED_OVER}"
-        await services.connector.send(final(Answer(said).to_activity(), stream_id=stream.stream_id), at=place)
-        return msgspec.structs.replace(view, shown=said, shown_at=clock.now(), ended="completed")
-    update = informative(words, stream_id=stream.stream_id, sequence=view.sequence + 1)
-    await services.connector.send(update, at=place)
-    return msgspec.structs.replace(view, shown=words, shown_at=clock.now(), sequence=view.sequence + 1)
+    if clock.now() - view.opened_at < CLOSE_AFTER:
+        view = await streamer.show(words, "informative")
+    else:
+        said = "\n\n".join(filter(None, (view.streamed, words, HANDED_OVER)))
+        view = await streamer.close(Answer(said).to_activity())
+    is_stopped = view.ended == "stopped" and _stop_cancels(showing.job)
+    return msgspec.structs.replace(view, cancels_job=is_stopped)
 
 
 async def _update_card(showing: Showing, view: View, *, services: Services) -> View:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
@@ -18,6 +18,9 @@ from agent.turn_claim import TurnClaim, TurnResponse
 from agent.view import WhyEnded
 
 Slows = Literal["nothing", "conversation", "tenant"]
+
+if TYPE_CHECKING:
+    from agent.turn_trouble import Troubles  # which itself needs the Connector
 
 
 class ChannelError(Exception):
@@ -406,6 +409,8 @@ class Services(Protocol):
     @property
     def connector(self) -> Connector: ...
     @property
+    def troubles(self) -> "Troubles": ...
+    @property
     def bot_runner(self) -> BotRunner: ...
     @property
     def token_validator(self) -> TokenValidator: ...
@@ -431,6 +436,10 @@ class Services(Protocol):
     def storage(self) -> Storage: ...
     @property
     def delivery_options(self) -> DeliveryOptions: ...
+    @property
+    def turn_budget(self) -> timedelta:
+        """How long a turn may take until its user is told something, from the activity's timestamp on."""
+
     @property
     def retention(self) -> timedelta:
         """How long what has ended is kept: orchestrations, turn claims, deliveries, jobs."""

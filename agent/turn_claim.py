@@ -1,11 +1,14 @@
 """The claim on a turn, and the delivery record of what is said in it; so that it is taken once."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
 
 from agent.view import View
+
+# A delivery at work renews its claim well before this; so one that holds it for longer is dead.
+CLAIM_HOLDS = timedelta(seconds=10)
 
 
 class TurnInProgress(Exception):
@@ -40,3 +43,10 @@ class TurnClaim(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     is_resumed: bool = False
     is_uncertain: bool = False
+
+    @property
+    def opened_view(self) -> View | None:
+        """How the job is shown, where the channel told the id of what shows it."""
+        if self.view is None or not self.sent_ids or self.sent_ids[0] is None:
+            return None
+        return msgspec.structs.replace(self.view, activity_id=self.sent_ids[0])

@@ -1,5 +1,6 @@
 """What is said in one turn: each reply once, however often the channel delivers the turn."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -7,13 +8,27 @@ import msgspec
 
 from agent.conversation import Place
 from agent.delivery_record import WhenAmbiguous
-from agent.ports import ChannelBusy, ChannelError, Clock, Connector, DeliveryAmbiguous, Sent, TurnClaims
+from agent.ports import (
+    ChannelBusy,
+    ChannelError,
+    ChannelRefused,
+    Clock,
+    Connector,
+    DeliveryAmbiguous,
+    Sent,
+    TurnClaims,
+)
 from agent.sizing import fitted
 from agent.turn_claim import TurnClaim, TurnInProgress
+from agent.view import View
 
 # In a turn a busy channel is waited for this long at most; the user waits too.
 LONGEST_WAIT = timedelta(seconds=2)
 MOST_TRIES = 3
+# A claim as old as this is renewed before anything is said; a reply takes REPLY_LASTS at most; both together
+# are shorter than the time after which another delivery takes the turn over (CLAIM_HOLDS).
+RENEW_AFTER = timedelta(seconds=4)
+REPLY_LASTS_SECONDS = 5.0
 
 
 class TurnReplies:
@@ -45,6 +60,20 @@ class TurnReplies:
         self._clock = clock
         self._said = 0
 
+    def opens(self, view: View | None) -> None:
+        """The first reply is the beginning of this view; kept with the acknowledgement."""
+        self.claim = msgspec.structs.replace(self.claim, view=view)
+
+    async def keep(self) -> None:
+        """Hold the claim for longer, while the turn waits. Raises TurnInProgress when it is another's."""
+        now = self._clock.now()
+        if now - self.claim.claimed_at < RENEW_AFTER:
+            return
+        mine = await self._claims.take_over(self.claim, at=now)
+        if mine is None:
+            raise TurnInProgress("another delivery of this turn has taken it over")
+        self.claim = mine
+
     async def send(self, outgoing: dict[str, Any], *, at: Place, reply_to_id: str | None) -> str | None:
         """Send a reply, in parts if it is too large; the activity id of the last part.
 
@@ -56,6 +85,14 @@ class TurnReplies:
         for part in fitted(outgoing, max_bytes=self._max_activity_bytes):
             activity_id = await self._send_once(part, at=at, reply_to_id=reply_to_id)
         return activity_id
+
+    async def offer(self, outgoing: dict[str, Any], *, at: Place, reply_to_id: str | None) -> str | None:
+        """Send what the channel need not take; its id, or None where it did not. Raises as ``send``."""
+        try:
+            return await self._send_once(outgoing, at=at, reply_to_id=reply_to_id)
+        except ChannelRefused:
+            self._arrived(None)
+            return None
 
     async def _send_once(self, outgoing: dict[str, Any], *, at: Place, reply_to_id: str | None) -> str | None:
         number = self._said
@@ -75,6 +112,7 @@ class TurnReplies:
             if mine is None:
                 raise TurnInProgress("another delivery of this turn has taken it over")
             self.claim = mine
+        await self.keep()
         sent = await self._post(outgoing, at=at, reply_to_id=reply_to_id)
         self._arrived(sent.activity_id)
         return sent.activity_id
@@ -83,7 +121,8 @@ class TurnReplies:
         for last_try in (False,) * (MOST_TRIES - 1) + (True,):
             self.is_one_on_its_way = True
             try:
-                sent = await self._connector.send(outgoing, at=at, reply_to_id=reply_to_id)
+                async with asyncio.timeout(REPLY_LASTS_SECONDS):
+                    sent = await self._connector.send(outgoing, at=at, reply_to_id=reply_to_id)
             except DeliveryAmbiguous:
                 raise
             except ChannelError as error:

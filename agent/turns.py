@@ -1,87 +1,114 @@
-"""A turn is taken once, however often the channel delivers it."""
+"""A turn is taken once, however often the channel delivers it, and its user is told within its budget."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime
 
 import msgspec
 
-from agent.conversation import conversation_of
+from agent.conversation import Conversation, conversation_of
 from agent.incoming import IncomingActivity
 from agent.ports import (
+    ChannelError,
     Clock,
-    Connector,
     ConversationGone,
-    ConversationStore,
-    DeliveryOptions,
+    Services,
     TurnClaims,
 )
-from agent.turn_claim import TurnClaim, TurnInProgress, TurnResponse
+from agent.turn_budget import TurnBudget
+from agent.turn_claim import CLAIM_HOLDS, TurnClaim, TurnInProgress, TurnResponse
 from agent.turn_replies import TurnReplies
 
-# A delivery is ended after TURN_LASTS; so one that holds its claim for longer than CLAIM_HOLDS is dead.
-TURN_LASTS = timedelta(seconds=9)
-CLAIM_HOLDS = timedelta(seconds=10)
+log = logging.getLogger(__name__)
+
 LOOK_AGAIN_SECONDS = 0.25
 
 
 async def take_turn(
     incoming: IncomingActivity,
     *,
+    budget: TurnBudget,
     answer: Callable[[TurnReplies], Awaitable[TurnResponse | None]],
-    conversations: ConversationStore,
-    claims: TurnClaims,
-    connector: Connector,
-    options: DeliveryOptions,
-    clock: Clock,
+    services: Services,
 ) -> TurnResponse | None:
     """Take the turn by ``answer`` unless another delivery of it did; what to put into the HTTP response.
 
     A turn that failed stays unacknowledged, so that its next delivery takes it up again: at once, unless a
-    reply of it may still be on its way.
-    Raises TurnInProgress, TimeoutError after TURN_LASTS, and what ``answer`` raises but ConversationGone.
+    reply of it may still be on its way. Where it was not the channel that failed, the user is told so.
+    Raises TurnInProgress, TimeoutError when the budget is over, and what ``answer`` raises but
+    ConversationGone.
     """
-    conversation = conversation_of(incoming)
-    claim, heard = await asyncio.gather(
-        claim_turn(incoming.turn_key, claims=claims, clock=clock),
-        conversations.heard(conversation, at=clock.now()),
-        return_exceptions=True,
-    )
-    if isinstance(claim, BaseException):
-        raise claim
+    conversation, clock, options = conversation_of(incoming), services.clock, services.delivery_options
+    try:
+        claim = await _claim_and_hear(incoming.turn_key, conversation, budget=budget, services=services)
+    except TurnInProgress:
+        raise
+    except Exception:
+        await services.troubles.tell(incoming)
+        raise
     if claim.state == "acknowledged":
         return claim.response
-    if isinstance(heard, BaseException):
-        await _release(claim, claims=claims)
-        raise heard
     replies = TurnReplies(
         claim,
         when_ambiguous=options.ambiguous_sends or "resend",
         max_activity_bytes=options.max_activity_bytes,
-        claims=claims,
-        connector=connector,
+        claims=services.turn_claims,
+        connector=services.connector,
         clock=clock,
     )
     response = None
-    ends_at = claim.claimed_at + TURN_LASTS  # counted as others count it: the claim's write may be slow
     try:
-        async with asyncio.timeout((ends_at - clock.now()).total_seconds()):
+        async with asyncio.timeout(_seconds_until(budget.ends_at, clock)):
             try:
                 response = await answer(replies)
             except ConversationGone:
-                await conversations.mark_gone(conversation, at=clock.now())
-    except Exception:
+                await services.conversations.mark_gone(conversation, at=clock.now())
+    except Exception as error:
         if not replies.is_one_on_its_way:
-            await _release(replies.claim, claims=claims)
+            if not (replies.claim.sent_ids or isinstance(error, ChannelError | TurnInProgress)):
+                await services.troubles.tell(incoming)
+            await _release(replies.claim, claims=services.turn_claims)
         raise
-    await claims.write(msgspec.structs.replace(replies.claim, state="acknowledged", response=response))
+    await _acknowledge(msgspec.structs.replace(replies.claim, response=response), claims=services.turn_claims)
     return response
+
+
+async def _claim_and_hear(
+    turn_key: str, conversation: Conversation, *, budget: TurnBudget, services: Services
+) -> TurnClaim:
+    """Claim the turn, and keep what it tells of its conversation."""
+    claims, clock = services.turn_claims, services.clock
+    async with asyncio.timeout(_seconds_until(budget.ends_at, clock)):
+        claim, heard = await asyncio.gather(
+            claim_turn(turn_key, claims=claims, clock=clock),
+            services.conversations.heard(conversation, at=clock.now()),
+            return_exceptions=True,
+        )
+    if isinstance(claim, BaseException):
+        raise claim
+    if isinstance(heard, BaseException) and claim.state != "acknowledged":
+        await _release(claim, claims=claims)
+        raise heard
+    return claim
+
+
+async def _acknowledge(claim: TurnClaim, *, claims: TurnClaims) -> None:
+    """Write that all is said. Where that breaks, the channel is told so all the same: all *is* said."""
+    try:
+        await claims.write(msgspec.structs.replace(claim, state="acknowledged"))
+    except Exception as error:  # noqa: BLE001 - whatever storage raises; a failure would have it said again
+        log.warning("Turn %s is answered, and not noted as such: %s", claim.turn_key, type(error).__name__)
 
 
 async def _release(claim: TurnClaim, *, claims: TurnClaims) -> None:
     """Have the next delivery take the turn up at once; later, if one that died may have said something."""
     if not claim.is_uncertain:
         await claims.write(msgspec.structs.replace(claim, state="released"))
+
+
+def _seconds_until(time: datetime, clock: Clock) -> float:
+    return max((time - clock.now()).total_seconds(), 0.0)
 
 
 async def claim_turn(

@@ -10,6 +10,7 @@ import azure.functions as func
 
 from agent.incoming import LARGEST_TURN, BadTurn, parse_incoming
 from agent.ports import ChannelError, KeysUnavailable, NotAuthenticated, NotAuthorized
+from agent.turn_budget import budget_of
 from agent.turn_claim import TurnInProgress, TurnResponse
 from agent.turn_replies import TurnReplies
 from agent.turns import take_turn
@@ -41,6 +42,7 @@ async def answer_turn(
     long; the channel delivers a turn again that was not answered with success.
     """
     ports = services()
+    arrived = ports.clock.now()
     body = req.get_body()
     if len(body) > LARGEST_TURN:
         return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a turn may have {LARGEST_TURN} bytes at most")
@@ -50,13 +52,15 @@ async def answer_turn(
         caller.admit(
             channel_id=incoming.channel_id, service_url=incoming.service_url, tenants=incoming.tenants
         )
+        budget = budget_of(incoming, arrived=arrived, lasts=ports.turn_budget)
         # The bot and its SDK are imported at the first turn: nothing else needs them, strangers least.
         from agent.bot import Bot
 
         async def answer(replies: TurnReplies) -> TurnResponse | None:
             bot = Bot(
                 incoming,
-                replies.claim,
+                replies,
+                budget=budget,
                 start_job=partial(start_follow_up, durable_client),
                 cancel_job=partial(cancel_follow_up, durable_client),
                 services=ports,
@@ -65,12 +69,9 @@ async def answer_turn(
 
         response = await take_turn(
             incoming,
+            budget=budget,
             answer=answer,
-            conversations=ports.conversations,
-            claims=ports.turn_claims,
-            connector=ports.connector,
-            options=ports.delivery_options,
-            clock=ports.clock,
+            services=ports,
         )
     except tuple(REFUSALS) as error:
         log.info("A turn was refused: %s: %s", type(error).__name__, error)

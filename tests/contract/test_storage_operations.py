@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import msgspec
 import pytest
 
-from adapters.in_memory import RecordingConnector
+from adapters.in_memory import InMemoryServices, RecordingConnector
 from adapters.storage_account import account_of
 from adapters.system_clock import SystemClock
 from adapters.table_conversations import TableConversationStore
@@ -26,6 +27,7 @@ from agent.jobs.entries import entry_of
 from agent.paced_connector import PacedConnector
 from agent.ports import Connector, DeliveryOptions
 from agent.proactive_message import ProactiveMessage, ToUser
+from agent.turn_budget import budget_of
 from agent.turn_replies import TurnReplies
 from agent.turns import take_turn
 from local.azurite import Azurite
@@ -92,14 +94,14 @@ async def turn(counted: Counted, *, user: str, replies: int) -> None:
             ).place
             await turn_replies.send(outgoing, at=place, reply_to_id="1")
 
+    services = InMemoryServices()
+    services.clock, services.connector = counted.clock, counted.connector  # type: ignore[assignment]
+    services.conversations, services.turn_claims = counted.conversations, counted.claims  # type: ignore[assignment]
     await take_turn(
         incoming,
+        budget=budget_of(incoming, arrived=counted.clock.now(), lasts=timedelta(seconds=10)),
         answer=answer,
-        conversations=counted.conversations,
-        claims=counted.claims,
-        connector=counted.connector,
-        options=OPTIONS,
-        clock=counted.clock,
+        services=services,
     )
 
 

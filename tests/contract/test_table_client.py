@@ -26,7 +26,7 @@ from adapters.storage_signing import Sas, SharedKey
 from adapters.table_client import RowChanged, RowExists, RowMissing, TableClient
 from adapters.table_values import literal
 from adapters.tables import Tables
-from agent.turns import TURN_LASTS
+from agent.turn_claim import CLAIM_HOLDS
 from local.azurite import Azurite
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -384,7 +384,7 @@ async def test_a_service_that_is_silent_is_given_up_at_one_deadline_for_all_trie
 
 
 def test_one_call_to_the_storage_ends_before_the_turn_does() -> None:
-    assert TURN_LASTS.total_seconds() > CALL_LASTS_SECONDS
+    assert CLAIM_HOLDS.total_seconds() > CALL_LASTS_SECONDS
 
 
 async def test_a_service_that_is_not_there_is_given_up() -> None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 Where = Literal["personal", "group", "copilot"]
-Again = Literal["never", "at once", "under way", "after it", "after the job"]
+WantedJob = Literal["never", "at once", "under way", "after it", "after the job"]
 KINDS = ("plain", "waiting", "streamed", "patient")
 PLACES: tuple[Where, ...] = ("personal", "personal", "personal", "group", "copilot")
-REDELIVERIES: tuple[Again, ...] = ("never", "never", "at once", "under way", "after it", "after the job")
+REDELIVERIES: tuple[WantedJob, ...] = ("never", "never", "at once", "under way", "after it", "after the job")
 USERS, GROUPS, TENANTS = 120, 30, 4
 AT_ONCE = 0.1  # of the jobs have nothing to do
 BUTTONS = 0.2  # of the turns are pressed Action.Executes
@@ -50,7 +50,7 @@ class PlannedTurn:
     where: Where
     user: int
     is_button: bool
-    again: Again
+    again: WantedJob
     again_in: float
     first_to: int
 

@@ -6,7 +6,9 @@ from typing import Any
 from adapters.in_memory import InMemoryServices
 from agent.bot import Bot
 from agent.incoming import parse_incoming
+from agent.jobs import running
 from agent.jobs.definition import Job
+from agent.turn_budget import budget_of
 from agent.turn_claim import TurnResponse
 from agent.turn_replies import TurnReplies
 from agent.turns import take_turn
@@ -34,6 +36,7 @@ class Channel:
     """Delivers turns to the agent; ``started`` are the jobs that were stored durably.
 
     ``cancelled`` are the ids of those that were told to stop; ``ended`` of those that cannot be any more.
+    ``begins``: whether their first step is done at once, as it is where nothing is slow.
     """
 
     def __init__(self) -> None:
@@ -41,16 +44,19 @@ class Channel:
         self.started: list[Job] = []
         self.cancelled: list[str] = []
         self.ended: set[str] = set()
+        self.begins = True
 
     async def deliver(self, activity: dict[str, Any]) -> TurnResponse | None:
         """One delivery of one turn, as triggers/messages.py does it."""
         raw, incoming = parse_incoming(json.dumps(activity).encode())
         services = self.services
+        budget = budget_of(incoming, arrived=services.clock.now(), lasts=services.turn_budget)
 
         async def answer(replies: TurnReplies) -> TurnResponse | None:
             bot = Bot(
                 incoming,
-                replies.claim,
+                replies,
+                budget=budget,
                 start_job=self._start_job,
                 cancel_job=self._cancel_job,
                 services=services,
@@ -59,18 +65,17 @@ class Channel:
 
         return await take_turn(
             incoming,
+            budget=budget,
             answer=answer,
-            conversations=services.conversations,
-            claims=services.turn_claims,
-            connector=services.connector,
-            options=services.delivery_options,
-            clock=services.clock,
+            services=services,
         )
 
     async def _start_job(self, job: Job, *, may_exist: bool) -> None:
         if may_exist and job.job_id in [known.job_id for known in self.started]:
             return
         self.started.append(job)
+        if self.begins:
+            await running.begin(job, services=self.services)
 
     async def _cancel_job(self, job_id: str) -> bool:
         if job_id in self.ended:
@@ -79,5 +84,6 @@ class Channel:
         return True
 
     def said(self) -> list[dict[str, Any]]:
-        """What the agent posted, in order."""
-        return [call.body or {} for call in self.services.connector.calls if call.method == "send"]
+        """The messages that the agent posted, in order."""
+        posted = [call.body or {} for call in self.services.connector.calls if call.method == "send"]
+        return [body for body in posted if body.get("type") != "typing"]

@@ -99,6 +99,7 @@ async def test_who_has_no_jobs_is_told_so_kindly(alex: User) -> None:
 
 
 async def test_a_job_is_on_the_board_as_soon_as_it_is_acknowledged(alex: User, channel: Channel) -> None:
+    channel.begins = False
     job = await order(alex)
     card = card_of(await alex.says("status"))
     assert buttons(card) == [{"cancel": job.job_id}]
@@ -106,7 +107,7 @@ async def test_a_job_is_on_the_board_as_soon_as_it_is_acknowledged(alex: User, c
     assert "under way" in json.dumps(card)
 
 
-async def test_a_turn_that_takes_a_job_on_needs_one_operation_more(alex: User, channel: Channel) -> None:
+async def test_a_turn_that_takes_a_job_on_needs_two_operations_more(alex: User, channel: Channel) -> None:
     calls: list[str] = []
     board = channel.services.job_board
 
@@ -117,7 +118,7 @@ async def test_a_turn_that_takes_a_job_on_needs_one_operation_more(alex: User, c
 
     channel.services.job_board = Counting()  # type: ignore[assignment]
     await order(alex)
-    assert calls == ["insert"]
+    assert calls == ["put", "insert", "find"], "the first is its activity function's"
 
 
 async def test_running_and_ended_jobs_are_listed_with_step_and_percent_the_running_first(

@@ -10,9 +10,9 @@ from adapters.in_memory import InMemoryTurnClaims, RecordingConnector, SteppedCl
 from agent.conversation import Place
 from agent.delivery_record import WhenAmbiguous
 from agent.ports import ChannelBusy, ChannelRefused, DeliveryAmbiguous
-from agent.turn_claim import TurnClaim, TurnInProgress
+from agent.turn_claim import CLAIM_HOLDS, TurnClaim, TurnInProgress
 from agent.turn_replies import TurnReplies
-from agent.turns import CLAIM_HOLDS, claim_turn
+from agent.turns import claim_turn
 
 CHAT = Place(service_url="https://smba.example/", conversation_id="a:chat")
 

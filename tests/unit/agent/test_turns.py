@@ -8,8 +8,8 @@ import pytest
 
 from adapters.in_memory import InMemoryTurnClaims, SteppedClock
 from agent.incoming import BadTurn, parse_incoming
-from agent.turn_claim import TurnClaim, TurnInProgress
-from agent.turns import CLAIM_HOLDS, claim_turn
+from agent.turn_claim import CLAIM_HOLDS, TurnClaim, TurnInProgress
+from agent.turns import claim_turn
 from tests.unit.turns import incoming_activity
 
 

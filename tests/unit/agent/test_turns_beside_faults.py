@@ -1,6 +1,5 @@
 """A turn's claim is true also when the storage breaks or is slow beside it."""
 
-import asyncio
 from datetime import datetime
 
 import msgspec
@@ -10,8 +9,8 @@ from adapters.in_memory import InMemoryTurnClaims
 from agent.conversation import Conversation
 from agent.delivery_record import WhenAmbiguous
 from agent.ports import DeliveryAmbiguous
-from agent.turn_claim import TurnClaim
-from agent.turns import CLAIM_HOLDS
+from agent.turn_claim import CLAIM_HOLDS, TurnClaim, TurnInProgress
+from agent.turn_trouble import SORRY
 from tests.unit.turns import Channel, incoming_activity
 
 
@@ -42,7 +41,8 @@ async def test_a_turn_that_could_not_be_noted_is_taken_up_at_once_and_answered(
         await channel.deliver(incoming_activity(text="hello"))
     services.conversations.heard = heard  # type: ignore[method-assign]
     await channel.deliver(incoming_activity(text="hello"))
-    assert len(channel.said()) == 1
+    assert len(channel.said()) == 2
+    assert channel.said()[0]["text"] == SORRY.text
     assert services.clock.now() == started
 
 
@@ -54,18 +54,12 @@ async def test_a_claim_that_was_slow_to_write_says_nothing_when_others_take_it_f
         async def insert(self, turn_key: str, *, at: datetime, is_lasting: bool = False) -> TurnClaim | None:
             inserted = await super().insert(turn_key, at=at, is_lasting=is_lasting)
             clock.step(CLAIM_HOLDS)
+            if inserted:
+                await self.take_over(inserted, at=clock.now())
             return inserted
 
     channel.services.turn_claims = Slow()
-    send = channel.services.connector.send
-
-    async def as_over_a_network(*what: object, **where: object) -> object:
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        return await send(*what, **where)  # type: ignore[arg-type]
-
-    channel.services.connector.send = as_over_a_network  # type: ignore[assignment]
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TurnInProgress):
         await channel.deliver(incoming_activity(text="hello"))
     assert channel.said() == []
 
@@ -90,7 +84,7 @@ async def test_a_reply_that_may_have_arrived_stays_so_when_the_next_delivery_fai
     services.conversations.heard = heard  # type: ignore[method-assign]
     channel._start_job = start_job  # type: ignore[method-assign]
     await channel.deliver(incoming_activity())
-    assert channel.said() == []
+    assert [said["text"] for said in channel.said()] == [SORRY.text]
     claim = await services.turn_claims.read(channel.started[0].job_id)
     assert claim is not None
     assert (claim.state, claim.ambiguities) == ("acknowledged", 1)

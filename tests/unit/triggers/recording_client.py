@@ -1,15 +1,24 @@
 """A durable client that records what it starts, as the host would keep it."""
 
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
 import azure.durable_functions as df
 
+from agent.jobs.definition import Job
+from agent.task_hub import from_task_hub
+
+
+class Died(BaseException):
+    """The process dies here: nothing that it would do about an error is done."""
+
 
 class RecordingDurableClient:
     """``started``: instance ids in the order of their starts. ``dies_after_start``: as if the process did.
 
-    ``raised``: events, with the ids of their instances. ``statuses``: of those that have one but Running.
+    ``begin``: the first step of a job, done at once. ``raised``: events, with the ids of their instances.
+    ``statuses``: of those that have one but Running.
     """
 
     def __init__(self) -> None:
@@ -20,6 +29,7 @@ class RecordingDurableClient:
         self.raised: list[tuple[str, str]] = []
         self.statuses: dict[str, df.OrchestrationRuntimeStatus] = {}
         self.is_down = False
+        self.begin: Callable[[Job], Awaitable[Any]] | None = None
 
     async def get_status(self, instance_id: str) -> SimpleNamespace:
         if instance_id not in self.started:
@@ -39,8 +49,10 @@ class RecordingDurableClient:
         assert name == "follow_up"
         self.started.append(instance_id)
         self.given.append(given)
+        if self.begin:
+            await self.begin(from_task_hub(given["job"], Job))
         if self.dies_after_start:
-            raise ConnectionResetError("the process dies here")
+            raise Died
         return instance_id
 
     async def purge_instance_history_by(self, start: Any, end: Any, statuses: Any) -> SimpleNamespace:

@@ -12,8 +12,9 @@ import pytest
 
 from adapters.in_memory import InMemoryServices
 from agent.incoming import LARGEST_TURN, parse_incoming
+from agent.jobs import running
 from agent.ports import Caller, ChannelBusy, KeysUnavailable, NotAuthenticated, NotAuthorized
-from tests.unit.triggers.recording_client import RecordingDurableClient
+from tests.unit.triggers.recording_client import Died, RecordingDurableClient
 from tests.unit.turns import TENANT, incoming_activity
 from triggers import messages
 
@@ -27,6 +28,7 @@ class Endpoint:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.services = InMemoryServices()
         self.durable_client = RecordingDurableClient()
+        self.durable_client.begin = lambda job: running.begin(job, services=self.services)
         monkeypatch.setattr(messages, "services", lambda: self.services)
 
     async def post(self, body: Any, *, authorization: str | None = None) -> func.HttpResponse:
@@ -57,7 +59,7 @@ async def test_a_turn_is_answered_with_200_and_its_job_has_the_turns_key_as_inst
     assert (response.status_code, response.get_body()) == (200, b"")
     assert endpoint.durable_client.started == [parse_incoming(body)[1].turn_key]
     assert endpoint.durable_client.given[0]["job"]["kind"] == "order_laptop"
-    assert endpoint.services.connector.texts == [THANKS]
+    assert endpoint.services.connector.said == [THANKS]
 
 
 async def test_an_invoke_is_answered_in_the_body(endpoint: Endpoint) -> None:
@@ -190,7 +192,7 @@ async def test_a_reply_that_does_not_get_through_is_502_and_the_next_delivery_gi
     assert (await endpoint.post(incoming_activity())).status_code == 502
     assert (await endpoint.post(incoming_activity())).status_code == 200
     assert len(endpoint.durable_client.started) == 1
-    assert endpoint.services.connector.texts == [THANKS]
+    assert endpoint.services.connector.said == [THANKS]
 
 
 async def test_a_turn_that_takes_too_long_is_503_and_the_next_delivery_goes_on(
@@ -201,12 +203,14 @@ async def test_a_turn_that_takes_too_long_is_503_and_the_next_delivery_goes_on(
     async def hang(*_: Any, **__: Any) -> Any:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("agent.turns.TURN_LASTS", timedelta(milliseconds=20))
+    endpoint.services.turn_budget = timedelta(0)
+    monkeypatch.setattr("agent.turn_budget.SHORTEST", timedelta(0))
+    monkeypatch.setattr("agent.turn_budget.AFTER_THE_REPLY", timedelta(milliseconds=20))
     endpoint.services.connector.send = hang  # type: ignore[method-assign]
     assert (await endpoint.post(incoming_activity())).status_code == 503
     endpoint.services.connector.send = send  # type: ignore[method-assign]
     assert (await endpoint.post(incoming_activity())).status_code == 200
-    assert endpoint.services.connector.texts == [THANKS]
+    assert endpoint.services.connector.said == [THANKS]
     assert len(endpoint.durable_client.started) == 1
 
 
@@ -217,23 +221,23 @@ class TestDeath:
         for _ in range(2):
             assert (await endpoint.post(incoming_activity())).status_code == 200
         assert len(endpoint.durable_client.started) == 1
-        assert endpoint.services.connector.texts == [THANKS]
+        assert endpoint.services.connector.said == [THANKS]
 
     async def test_before_the_start(self, endpoint: Endpoint) -> None:
         start_new = endpoint.durable_client.start_new
 
         async def die(*_: Any) -> None:
             endpoint.durable_client.start_new = start_new  # type: ignore[method-assign]
-            raise ConnectionResetError("the process dies here")
+            raise Died
 
         endpoint.durable_client.start_new = die  # type: ignore[assignment,method-assign]
-        with pytest.raises(ConnectionResetError):
+        with pytest.raises(Died):
             await endpoint.post(incoming_activity())
         await self.redeliver(endpoint)
 
     async def test_after_the_start(self, endpoint: Endpoint) -> None:
         endpoint.durable_client.dies_after_start = True
-        with pytest.raises(ConnectionResetError):
+        with pytest.raises(Died):
             await endpoint.post(incoming_activity())
         endpoint.durable_client.dies_after_start = False
         await self.redeliver(endpoint)

@@ -1,0 +1,55 @@
+"""Between a turn and the job it began: the job's first follow-up waits for it, or is told in it."""
+
+import logging
+from datetime import timedelta
+
+import msgspec
+
+from agent.delivery_record import DeliveryRecord
+from agent.jobs.definition import Job
+from agent.ports import Services
+from agent.turn_claim import CLAIM_HOLDS, TurnClaim
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN_SECONDS = 0.25
+
+
+async def acknowledged(job_id: str, *, at_most: timedelta, services: Services) -> TurnClaim | None:
+    """The claim of the job's turn, once it is acknowledged; as it is after ``at_most``; None where the turn
+    is not known, or died and is not waited for any more."""
+    clock = services.clock
+    waits_until = clock.now() + at_most
+    while True:
+        claim = await services.turn_claims.read(job_id)
+        if claim is None or claim.state == "acknowledged":
+            return claim
+        if clock.now() - claim.claimed_at >= CLAIM_HOLDS:
+            return None
+        if clock.now() >= waits_until:
+            return claim
+        await clock.sleep(LOOK_AGAIN_SECONDS)
+
+
+async def claim_in_turn(job: Job, *, services: Services) -> DeliveryRecord | None:
+    """Claim the job's first follow-up, to tell it in its turn; None where it is told otherwise."""
+    first = DeliveryRecord(
+        delivery_id=f"{job.job_id}.1", state="sending", updated_at=services.clock.now(), attempts=1
+    )
+    return await services.ledger.insert(first)
+
+
+async def hand_back(delivery: DeliveryRecord, *, services: Services) -> None:
+    """It was not told in the turn: it is the orchestration's again."""
+    await services.ledger.replace(msgspec.structs.replace(delivery, state="accepted"))
+
+
+async def note_told(delivery: DeliveryRecord, activity_id: str | None, *, services: Services) -> None:
+    """It was told in the turn. Where this cannot be noted, it may be told again, for nobody can know."""
+    sent = msgspec.structs.replace(
+        delivery, state="sent", activity_id=activity_id, updated_at=services.clock.now()
+    )
+    try:
+        await services.ledger.replace(sent)
+    except Exception as error:  # noqa: BLE001 - whatever storage raises; the turn is answered all the same
+        log.warning("Delivery %s is not noted as sent: %s", delivery.delivery_id, type(error).__name__)

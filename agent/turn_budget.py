@@ -1,0 +1,52 @@
+"""The time that one turn has: the user is told by its end, and the channel is answered soon after."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from agent.incoming import IncomingActivity
+
+# The channel gives up a turn after 15 s, counted from its request.
+CHANNEL_WAITS = timedelta(seconds=14)
+# What is delivered again has an old timestamp, and an own 15 s all the same.
+SHORTEST = timedelta(seconds=3)
+REPLY_TAKES = timedelta(seconds=1)  # as a rule
+AFTER_THE_REPLY = timedelta(seconds=3)
+
+
+class TurnBudget(msgspec.Struct, frozen=True, kw_only=True):
+    """``acknowledge_by``: by when the user is told something; ``ends_at``: when the turn is given up."""
+
+    acknowledge_by: datetime
+    ends_at: datetime
+
+    @property
+    def waits_until(self) -> datetime:
+        """How long a result is waited for, so that there is time to say that it takes longer."""
+        return self.acknowledge_by - REPLY_TAKES
+
+    def seconds_left(self, now: datetime) -> float:
+        """How long the turn may still do something else than to tell its user."""
+        return max((self.waits_until - now).total_seconds(), 0.5)
+
+
+def budget_of(incoming: IncomingActivity, *, arrived: datetime, lasts: timedelta) -> TurnBudget:
+    """The turn's budget: ``lasts`` from the time that the channel put on the activity.
+
+    The way to us can take seconds. A clock that is ahead of ours gives no time that the channel would not.
+    """
+    said = min(_time(incoming.timestamp) or arrived, arrived)
+    acknowledge_by = max(said + lasts, arrived + SHORTEST)
+    return TurnBudget(
+        acknowledge_by=acknowledge_by,
+        ends_at=min(acknowledge_by + AFTER_THE_REPLY, arrived + CHANNEL_WAITS),
+    )
+
+
+def _time(told: object) -> datetime | None:
+    """The time that an activity tells; None where it tells none that can be read."""
+    try:
+        time = msgspec.convert(told, datetime)
+    except msgspec.ValidationError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
