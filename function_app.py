@@ -5,13 +5,14 @@ import azure.functions as func
 
 from activities import run_job, send_follow_up, show_job
 from orchestrators import follow_up
-from triggers import daily_digest, housekeeping, job_events, messages, proactive_messages
+from triggers import daily_digest, failed_jobs, housekeeping, job_events, messages, proactive_messages
 
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 app.register_functions(messages.blueprint)
 app.register_functions(proactive_messages.blueprint)
 app.register_functions(job_events.blueprint)
+app.register_functions(failed_jobs.blueprint)
 app.register_functions(daily_digest.blueprint)
 app.register_functions(housekeeping.blueprint)
 

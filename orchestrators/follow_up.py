@@ -38,6 +38,12 @@ async def cancel_follow_up(durable_client: df.DurableOrchestrationClient, job_id
     return True
 
 
+async def is_followed_up(durable_client: df.DurableOrchestrationClient, job_id: str) -> bool:
+    """Whether the job's orchestration has not ended yet."""
+    status = await durable_client.get_status(job_id)
+    return bool(status and status.runtime_status in STILL_RUNNING)
+
+
 async def start_follow_up(
     durable_client: df.DurableOrchestrationClient, job: Job, *, may_exist: bool
 ) -> None:

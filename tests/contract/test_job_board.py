@@ -36,7 +36,8 @@ def an_entry(**fields: object) -> JobEntry:
 
 
 async def test_an_entry_is_found_as_it_was_put(job_board: JobBoard) -> None:
-    for entry in (an_entry(), an_entry(percent=None, step="", state="failed")):
+    broken = an_entry(state="failed", request={"job": "order_laptop"}, reason="begin: ConnectionError")
+    for entry in (an_entry(), an_entry(percent=None, step="", state="failed"), broken):
         await job_board.put(entry)
         assert await job_board.find(entry.owner_key, entry.job_id) == entry
         assert await job_board.of_owner(entry.owner_key, at_most=5) == [entry]

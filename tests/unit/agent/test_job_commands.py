@@ -12,6 +12,7 @@ from agent.card_lint import findings
 from agent.conversation import conversation_of
 from agent.incoming import parse_incoming
 from agent.job_entry import JobEntry, Progress, owner_key
+from agent.jobs import running as running_steps
 from agent.jobs.definition import Done, Failed, Job, Waiting
 from agent.jobs.entries import entry_of
 from tests.unit.turns import TENANT, USER, Channel, incoming_activity
@@ -328,3 +329,141 @@ async def test_a_long_list_is_cut_and_shows_what_runs(alex: User, channel: Chann
     card = card_of(await alex.says("status"))
     assert buttons(card) == [{"cancel": oldest.job_id}]
     assert json.dumps(card["body"]).count("Order a laptop") == 10
+
+
+TRYING = "Thank you for ordering a laptop. I will keep you posted with updates."
+REQUEST = "order a laptop"
+
+
+async def failed(user: User, **fields: Any) -> Job:
+    """A job that broke."""
+    job = await order(user, **fields)
+    await running_steps.note_failure(job, services=user.channel.services)
+    return job
+
+
+async def test_a_pressed_try_again_starts_the_same_job_anew(alex: User, channel: Channel) -> None:
+    job = await failed(alex)
+    entry = await channel.services.job_board.find(owner_key(job.requested_by), job.job_id)
+    assert entry is not None
+    assert entry.answer is not None
+    assert entry.answer.card is not None
+    (data,) = buttons(entry.answer.card)
+    assert data == {"again": job.job_id}
+    assert (await alex.presses(data))["text"] == TRYING
+    _, anew = channel.started
+    assert (anew.kind, anew.request) == (job.kind, job.request) == ("order_laptop", REQUEST)
+    assert anew.job_id != job.job_id
+    # As often as it is pressed: each press is a request of its own.
+    await alex.presses(data)
+    assert len({started.job_id for started in channel.started}) == 3
+
+
+async def test_a_pressed_try_again_that_is_delivered_twice_starts_one_job(
+    alex: User, channel: Channel
+) -> None:
+    job = await failed(alex)
+    press = incoming_activity(id="press-1", text=None, value={"again": job.job_id})
+    channel.services.connector.errors.append(ConnectionError("the process dies here"))
+    with pytest.raises(ConnectionError):
+        await channel.deliver(press)
+    channel.services.clock.step(timedelta(minutes=1))
+    for _ in range(2):
+        await channel.deliver(press)
+    assert len(channel.started) == 2
+
+
+async def test_what_a_button_asked_for_is_asked_for_anew(alex: User, channel: Channel) -> None:
+    asked = {"job": "order_laptop", "colour": "grey"}
+    await alex.presses(asked)
+    (job,) = channel.started
+    await running_steps.note_failure(job, services=channel.services)
+    await alex.presses({"again": job.job_id})
+    assert channel.started[1].request == asked
+
+
+async def test_a_pressed_action_execute_tries_again_too(alex: User, channel: Channel) -> None:
+    job = await failed(alex)
+    action = {"type": "Action.Execute", "data": {"again": job.job_id}}
+    invoke = incoming_activity(
+        id="press-1", type="invoke", name="adaptiveCard/action", value={"action": action}, text=None
+    )
+    response = await channel.deliver(invoke)
+    assert response is not None
+    assert response.body["value"] == TRYING
+    assert await channel.deliver(invoke) == response
+    assert len(channel.started) == 2
+
+
+async def test_nobody_tries_the_job_of_another_again(alex: User, robin: User, channel: Channel) -> None:
+    job = await failed(alex, conversation=GROUP)
+    pressed = await robin.presses({"again": job.job_id}, conversation=GROUP)
+    assert pressed["text"] == "I do not find this among your jobs, so I have started nothing."
+    assert "nothing to try again" in (await robin.says("try again", conversation=GROUP))["text"]
+    assert channel.started == [job]
+
+
+async def test_a_job_that_runs_is_not_started_again(alex: User, channel: Channel) -> None:
+    job = await order(alex)
+    pressed = await alex.presses({"again": job.job_id})
+    assert pressed["text"] == "This is under way: Order a laptop. I will tell you when there is news."
+    assert channel.started == [job]
+
+
+@pytest.mark.parametrize("changes", [{"kind": "make_coffee"}, {"request": None}])
+async def test_what_cannot_be_tried_again_is_said_so(
+    alex: User, channel: Channel, changes: dict[str, Any]
+) -> None:
+    job = await failed(alex)
+    entry = await channel.services.job_board.find(owner_key(job.requested_by), job.job_id)
+    assert entry is not None
+    await channel.services.job_board.put(msgspec.structs.replace(entry, **changes))
+    for answer in (await alex.presses({"again": job.job_id}), await alex.says("try again")):
+        assert (
+            answer["text"] == "I cannot try this again by myself: Order a laptop. Please ask me for it anew."
+        )
+    assert channel.started == [job]
+
+
+@pytest.mark.parametrize("job_id", ["", "../x", "a'b", "x" * 5000, 7, None, {}])
+async def test_a_forged_try_again_starts_nothing(alex: User, channel: Channel, job_id: Any) -> None:
+    await failed(alex)
+    assert "I did not get that" in (await alex.presses({"again": job_id}))["text"]
+    assert len(channel.started) == 1
+
+
+async def test_the_last_job_that_failed_is_tried_again_by_words(alex: User, channel: Channel) -> None:
+    await failed(alex)
+    channel.services.clock.step(timedelta(minutes=1))
+    await alex.presses({"job": "order_laptop", "colour": "grey"})
+    await running_steps.note_failure(channel.started[-1], services=channel.services)
+    done = await order(alex)
+    await note(channel, done, Done(tell=Answer("done")))
+    assert (await alex.says("please try again"))["text"] == TRYING
+    assert channel.started[-1].request == {"job": "order_laptop", "colour": "grey"}
+
+
+async def test_where_nothing_failed_there_is_nothing_to_try_again(alex: User, channel: Channel) -> None:
+    for text in ("try again", "retry"):
+        assert "nothing to try again" in (await alex.says(text))["text"]
+    await order(alex)
+    assert "nothing to try again" in (await alex.says("retry"))["text"]
+    assert len(channel.started) == 1
+
+
+async def test_a_group_is_not_told_of_what_failed_elsewhere(alex: User, channel: Channel) -> None:
+    await failed(alex)
+    assert "nothing to try again" in (await alex.says("try again", conversation=GROUP))["text"]
+    assert len(channel.started) == 1
+
+
+async def test_a_job_that_broke_is_listed_as_failed_and_without_its_reason(
+    alex: User, channel: Channel
+) -> None:
+    job = await failed(alex)
+    entry = await channel.services.job_board.find(owner_key(job.requested_by), job.job_id)
+    assert entry is not None
+    assert entry.reason
+    card = card_of(await alex.says("status"))
+    assert card["fallbackText"] == "Your jobs: Order a laptop: failed."
+    assert entry.reason not in json.dumps(card)

@@ -53,6 +53,29 @@ def test_cancelling_is_asked_for_in_any_case_and_politeness(text: str, named: se
 
 
 @pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("try again", set()),
+        ("Please try again!", set()),
+        ("Could you try it again, please?", set()),
+        ("retry", set()),
+        ("Retry my order", set()),
+        ("try to order a laptop again", {"laptop"}),
+        ("retry; I still need it", set()),
+    ],
+)
+def test_trying_again_is_asked_for_in_any_case_and_politeness(text: str, named: set[str]) -> None:
+    assert job_command(text) == JobCommand(asks="again", named=frozenset(named))
+
+
+@pytest.mark.parametrize(
+    "text", ["try", "again", "try this", "try again to find a restaurant", "retry the build", "once more"]
+)
+def test_other_words_do_not_ask_to_try_again(text: str) -> None:
+    assert job_command(text) is None
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",

@@ -1,0 +1,101 @@
+"""Steps that are tried anew, on the real SDK, with a restart after every step; and a cancel at any moment."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.conversation import Conversation
+from agent.jobs.definition import Job
+from agent.task_hub import to_task_hub
+from orchestrators.following import Following
+from tests.devhost.simulation import START
+from tests.unit.orchestrators import test_on_the_sdk
+from tests.unit.orchestrators.test_follow_up import failing, said
+from tests.unit.orchestrators.test_on_the_sdk import CHAT, TOLD_ALL, FollowUpRun, at_steps
+
+pytestmark = test_on_the_sdk.pytestmark
+NOT_PLACED = "I have cancelled your order. It had not been placed yet."
+# While begin is tried for the third time, its pause included, so many steps have been made.
+MOMENTS = range(1, 13)
+
+
+class Retried(FollowUpRun):
+    """Follows a job as it is begun today, whose order cannot be placed ``failures`` times."""
+
+    def __init__(self, place: Path, monkeypatch: pytest.MonkeyPatch, *, failures: int) -> None:
+        super().__init__(place, monkeypatch)
+        self.placed_at: list[datetime] = []
+        place_order = failing(failures, self.services.orders.place)
+
+        async def watched(order_id: str, *, item: str, customer: Conversation) -> Any:
+            self.placed_at.append(self.simulation.now)
+            return await place_order(order_id, item=item, customer=customer)
+
+        self.services.orders.place = watched  # type: ignore[method-assign]
+
+    async def follow(self, between: Any = lambda: None) -> None:
+        await self.services.conversations.heard(CHAT, at=START)
+        job = Job(version=2, job_id="i", kind="order_laptop", requested_at=START, requested_by=CHAT)
+        self.simulation.start("follow_up", to_task_hub(Following(job=job)))
+        await self.simulation.run(between=between)
+
+
+async def test_a_step_is_tried_anew_after_ever_longer_pauses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Retried(tmp_path, monkeypatch, failures=4)
+    await run.follow()
+    assert run.services.connector.texts == TOLD_ALL
+    assert await run.board_says() == "done"
+    seconds = [round((moment - START).total_seconds()) for moment in run.placed_at]
+    assert seconds == [0, 5, 15, 35, 75]
+
+
+async def test_a_job_whose_tries_are_used_up_is_told_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Retried(tmp_path, monkeypatch, failures=100)
+    await run.follow()
+    assert run.simulation.instance().status.text == "Failed"
+    assert len(run.placed_at) == 8
+    assert run.placed_at[-1] - START >= timedelta(seconds=615)
+    assert [("could not be ordered" in text) for text in said(run.services)] == [True]
+    assert await run.board_says() == "failed"
+    record = await run.services.ledger.read("i")
+    assert record is not None
+    assert (record.state, record.reason) == ("failed", "begin: ConnectionError")
+
+
+@pytest.mark.parametrize("step", MOMENTS)
+async def test_a_cancel_at_any_moment_of_the_tries_ends_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    run = Retried(tmp_path, monkeypatch, failures=100)
+    cancelled_at: list[datetime] = []
+
+    def cancel() -> None:
+        cancelled_at.append(run.simulation.now)
+        run.simulation.raise_event("cancel", None)
+
+    await run.follow(at_steps({step}, cancel))
+    assert run.simulation.instance().status.text == "Completed", run.simulation.instance().output
+    assert said(run.services) == [NOT_PLACED]
+    assert await run.board_says() == "cancelled"
+    assert run.simulation.now - cancelled_at[0] < timedelta(seconds=1), "it waited out a pause"
+
+
+@pytest.mark.parametrize("step", MOMENTS)
+async def test_a_cancel_that_fails_while_a_step_is_tried_lets_the_job_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    run = Retried(tmp_path, monkeypatch, failures=4)
+    run.services.orders._deliver_after = timedelta(hours=2)
+    run.services.orders.cancel = failing(8, run.services.orders.cancel)  # type: ignore[method-assign]
+    await run.follow(at_steps({step}, lambda: run.simulation.raise_event("cancel", None)))
+    assert run.simulation.instance().status.text == "Completed", run.simulation.instance().output
+    sorry, *others = run.services.connector.texts
+    assert "could not cancel" in sorry
+    assert others == TOLD_ALL
+    assert await run.board_says() == "done"
