@@ -26,7 +26,12 @@ MAY_IMPORT: dict[str, set[str]] = {
 MAY_IMPORT["bench"] = set(MAY_IMPORT)  # it measures everything; nothing imports it
 # Of third parties: what decides knows no SDK.
 AGENT_MAY_IMPORT = {"msgspec"}
-BOTBUILDER_IN = {"agent/bot.py", "adapters/bot_adapter.py", "bench/apps/peer_botbuilder.py"}
+BOTBUILDER_IN = {
+    "agent/bot.py",
+    "adapters/bot_adapter.py",
+    "bench/apps/peer_botbuilder.py",
+    "bench/apps/peer_botbuilder_jobs.py",
+}
 INSTALLED = {"node_modules", ".venv-peers"}  # others' code, below rooms of ours
 
 
