@@ -11,16 +11,20 @@ from typing import Any
 
 import pytest
 
+from adapters.in_memory import InMemoryOrderService
 from agent.job_report import JobReport
+from agent.jobs import catalog
 from agent.jobs.definition import Job
 from devhost.durable.episode import run_episode
 from devhost.durable.history import Event, EventType, Status, parse_utc
 from devhost.durable.records import EpisodeChange
 from devhost.invoker import Invoker
 from orchestrators import steps
+from tests.devhost.simulation import START
 from tests.unit.orchestrators import test_on_the_sdk
 from tests.unit.orchestrators.in_flight import InFlight, functions_of_today
 from tests.unit.orchestrators.recorded_history import HISTORIES, RecordedHistory, given_to_activity
+from tests.unit.orchestrators.test_on_the_sdk import FollowUpRun
 
 pytestmark = test_on_the_sdk.pytestmark
 
@@ -30,6 +34,7 @@ DELIVERED = ""  # a card
 TOO_LATE = "It is too late to cancel: your order #1 was delivered meanwhile."
 CANCELLED = "I have cancelled your order #1 (laptop)."
 BROKEN = "I am sorry, your laptop could not be ordered. Please say 'order a laptop' to try again."
+NO_LONGER = "I am sorry, I can no longer do what you asked me for a while ago."
 MOST_STEPS, LAST_STEPS = 24, 6  # of a long history the last steps are made only: each replays all before it
 
 
@@ -146,6 +151,36 @@ async def test_a_job_that_waits_since_before_the_deployment_is_woken(
     assert await in_flight.go_on(event) == outcome
     assert_told_well(in_flight.told, outcome)
     assert in_flight.simulation.now - since < timedelta(seconds=1), "it was not woken"
+
+
+@pytest.mark.parametrize("path", WAITING, ids=name_of)
+async def test_who_waits_for_a_job_whose_kind_was_taken_out_is_told_so(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "JOBS", [])
+    recorded = RecordedHistory.read(path)
+    in_flight = InFlight(recorded, cuts_of(recorded)[-1], place=tmp_path, monkeypatch=monkeypatch)
+    assert await in_flight.go_on() == "failed"
+    assert in_flight.told[-1] == NO_LONGER
+
+
+async def test_a_kind_may_be_taken_out_while_a_job_of_it_waits_longer_than_a_timer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its wait has taken several timers, and must not look shorter to the code that goes on with it."""
+    run = FollowUpRun(tmp_path, monkeypatch)
+    run.services.orders = InMemoryOrderService(
+        clock=run.services.clock, confirm_after=steps.LONGEST_TIMER * 3
+    )
+
+    def take_out() -> None:
+        if run.simulation.now - START > steps.LONGEST_TIMER * 2:
+            monkeypatch.setattr(catalog, "JOBS", [])
+
+    await run.follow(take_out)
+    instance = run.simulation.instance()
+    assert instance.status is Status.COMPLETED, instance.output
+    assert run.services.connector.texts == [NO_LONGER]
 
 
 def breaking_changes() -> dict[str, tuple[str, Any]]:
