@@ -15,6 +15,7 @@ import msgspec
 from agent.callbacks import Callbacks
 from agent.ports import (
     Answerer,
+    Approvals,
     BotRunner,
     Clock,
     Connector,
@@ -175,6 +176,12 @@ class AzureServices:
         return TableJobBoard(self._tables)
 
     @cached_property
+    def approvals(self) -> Approvals:
+        from adapters.table_approvals import TableApprovals
+
+        return TableApprovals(self._tables)
+
+    @cached_property
     def proactive_queue(self) -> ProactiveQueue:
         from adapters.storage_queue import StorageQueue
 
@@ -234,6 +241,10 @@ class AzureServices:
     @cached_property
     def retention(self) -> timedelta:
         return self._settings.retention
+
+    @cached_property
+    def licence_approver(self) -> str:
+        return self._settings.licence_approver
 
     @cached_property
     def _cloud(self) -> "Cloud":

@@ -3,8 +3,8 @@
 import azure.durable_functions as df
 import azure.functions as func
 
-from activities import run_job, send_follow_up, show_job
-from orchestrators import follow_up
+from activities import ask_approval, run_job, send_follow_up, show_job
+from orchestrators import approval, follow_up
 from triggers import daily_digest, failed_jobs, housekeeping, job_events, messages, proactive_messages
 
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
@@ -17,7 +17,9 @@ app.register_functions(daily_digest.blueprint)
 app.register_functions(housekeeping.blueprint)
 
 app.register_functions(follow_up.blueprint)
+app.register_functions(approval.blueprint)
 
 app.register_functions(run_job.blueprint)
 app.register_functions(send_follow_up.blueprint)
 app.register_functions(show_job.blueprint)
+app.register_functions(ask_approval.blueprint)

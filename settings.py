@@ -15,6 +15,7 @@ LONGEST_ORDER_SECONDS = 30 * 24 * 3600
 SMALLEST_ACTIVITY, LARGEST_ACTIVITY = 4_000, 100_000  # bytes in UTF-16
 TENANT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 MOST_REQUESTS_PER_SECOND = 50  # into one tenant (Teams documentation, "Handle bot rate limits")
+OBJECT_ID = re.compile(TENANT_ID.pattern, re.ASCII | re.IGNORECASE)
 SHORTEST_SECRET, MOST_SECRETS = 32, 2  # two, while the one takes over from the other
 # Of local.settings.json.example, so that callbacks work on a developer's machine; everybody knows it.
 SECRET_OF_THE_EXAMPLE = "for-development-only-and-no-secret"  # noqa: S105
@@ -77,6 +78,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     answerer_key: str = msgspec.field(name="AnswererKey", default="")
     answerer_model: str = msgspec.field(name="AnswererModel", default="")
 
+    licence_approver: str = msgspec.field(name="ApproverObjectId", default="")
     order_wait_seconds: float = msgspec.field(name="OrderWaitSeconds", default=10.0)
     order_delivery_seconds: float = msgspec.field(name="OrderDeliverySeconds", default=20.0)
 
@@ -165,6 +167,7 @@ def _check(settings: Settings) -> None:
     _check_who_may_come_in(settings)
     _check_callbacks(settings)
     _check_answerer(settings)
+    _check_approver(settings)
     if not SMALLEST_ACTIVITY <= settings.max_activity_bytes <= LARGEST_ACTIVITY:
         raise SettingsError(
             f"The app setting MaxActivityBytes must be from {SMALLEST_ACTIVITY} to {LARGEST_ACTIVITY}"
@@ -209,6 +212,11 @@ def _check_who_may_come_in(settings: Settings) -> None:
         raise SettingsError("The app setting AllowedTenants names no tenant; leave it empty to let all in")
     if not all(TENANT_ID.fullmatch(tenant) for tenant in settings.tenants):
         raise SettingsError("The app setting AllowedTenants must be tenant ids (GUIDs), with commas")
+
+
+def _check_approver(settings: Settings) -> None:
+    if settings.licence_approver and not OBJECT_ID.fullmatch(settings.licence_approver):
+        raise SettingsError("The app setting ApproverObjectId must be the Entra object id of a user (a GUID)")
 
 
 def _check_callbacks(settings: Settings) -> None:

@@ -6,6 +6,7 @@ from azure.core.exceptions import ResourceExistsError
 
 from adapters.storage_account import StorageAccount
 from adapters.storage_queue import queue_service, storage_errors
+from adapters.table_approvals import APPROVALS
 from adapters.table_conversations import CONVERSATIONS, PERSONAL_CONVERSATIONS
 from adapters.table_delivery_ledger import DELIVERIES
 from adapters.table_job_reports import JOB_REPORTS
@@ -21,6 +22,7 @@ TABLES = (
     TURN_CLAIMS,
     DELIVERIES,
     JOBS,
+    APPROVALS,
     JOB_REPORTS,
     TENANT_RATES,
     ORDERS,

@@ -10,6 +10,7 @@ import msgspec
 
 from adapters.bot_adapter import ConnectorBotAdapter
 from agent.answer import Citation
+from agent.approval import ApprovalEntry
 from agent.callbacks import Callbacks, ReportName
 from agent.conversation import PERSONAL, Conversation, Place, Route
 from agent.delivery_record import FORGOTTEN, DeliveryRecord
@@ -301,6 +302,37 @@ class InMemoryJobBoard:
         return len(old)
 
 
+class InMemoryApprovals:
+    def __init__(self) -> None:
+        self._entries: dict[str, ApprovalEntry] = {}
+        self._versions = count(1)
+
+    async def insert(self, entry: ApprovalEntry) -> ApprovalEntry | None:
+        return None if entry.approval_id in self._entries else self._write(entry)
+
+    async def find(self, approval_id: str) -> ApprovalEntry | None:
+        return self._entries.get(approval_id)
+
+    async def answer(self, entry: ApprovalEntry) -> ApprovalEntry | None:
+        known = self._entries.get(entry.approval_id)
+        return self._write(entry) if known and known.version == entry.version else None
+
+    async def forget_before(self, cutoff: datetime) -> int:
+        old = [
+            approval_id
+            for approval_id, entry in self._entries.items()
+            if (entry.expires_at if entry.is_open else entry.answered_at or entry.expires_at) < cutoff
+        ]
+        for approval_id in old:
+            del self._entries[approval_id]
+        return len(old)
+
+    def _write(self, entry: ApprovalEntry) -> ApprovalEntry:
+        written = msgspec.structs.replace(entry, version=str(next(self._versions)))
+        self._entries[entry.approval_id] = written
+        return written
+
+
 class InMemoryTenantRates:
     """May be shared by several PacedConnectors, as if each were in a process of its own."""
 
@@ -441,6 +473,7 @@ class InMemoryServices:
             now=self.clock.now,
         )
         self.job_board = InMemoryJobBoard()
+        self.approvals = InMemoryApprovals()
         self.proactive_queue = InMemoryQueue()
         self.orders = InMemoryOrderService(clock=self.clock)
         self.answerer = InMemoryAnswerer()
@@ -450,3 +483,4 @@ class InMemoryServices:
         )
         self.turn_budget = timedelta(seconds=10)
         self.retention = timedelta(days=7)
+        self.licence_approver = ""

@@ -8,6 +8,7 @@ from botbuilder.core import ActivityHandler, InvokeResponse, TurnContext
 from botbuilder.schema import Activity, ActivityTypes, Attachment, ChannelAccount, Entity
 
 from agent.answer import ADAPTIVE_CARD, Answer, card
+from agent.approval_commands import ApprovalCommands, JobWaker, Replied
 from agent.conversation import conversation_of
 from agent.incoming import IncomingActivity, derived_key
 from agent.job_commands import JobCanceller, JobCommands, WantedJob
@@ -37,12 +38,14 @@ class Bot(ActivityHandler):
         budget: TurnBudget,
         start_job: JobStarter,
         cancel_job: JobCanceller,
+        wake_job: JobWaker,
         services: Services,
     ) -> None:
         self._incoming = incoming
         self._services = services
         self._jobs = JobTaking(incoming, replies, budget=budget, start_job=start_job, services=services)
         self._commands = JobCommands(incoming, cancel_job=cancel_job, services=services)
+        self._approvals = ApprovalCommands(incoming, wake_job=wake_job, services=services)
 
     async def on_message_activity(self, turn_context: TurnContext) -> None:
         async def say(answer: Answer) -> str | None:
@@ -60,6 +63,8 @@ class Bot(ActivityHandler):
     async def _wanted_by_message(self) -> Answer | WantedJob:
         """Commands come before jobs: "cancel my laptop order" must not order a laptop."""
         words, value = self._incoming.words, self._incoming.value
+        if replied := await self._approvals.pressed(value):
+            return Answer(replied.text)
         if (pressed := await self._wanted_by_button(value)) is not None:
             return pressed
         asked = await self._commands.said(words) or await self._commands.asked_again(words)
@@ -76,25 +81,22 @@ class Bot(ActivityHandler):
         return await self._commands.pressed(data) or await self._commands.pressed_again(data)
 
     async def on_invoke_activity(self, turn_context: TurnContext) -> InvokeResponse:
-        """A pressed Action.Execute that asks for a job, also once more, or cancels one is acknowledged in the
-        response body.
+        """A pressed Action.Execute gets its answer in the response body, whatever it asks for.
 
         Teams documentation "Universal Actions for Adaptive Cards", section "Response format".
         """
         if turn_context.activity.name != "adaptiveCard/action":
             return await super().on_invoke_activity(turn_context)
-        answer = await self._wanted_by_button(execute_data(self._incoming.value))
+        data = execute_data(self._incoming.value)
+        if replied := await self._approvals.pressed(data):
+            return InvokeResponse(status=200, body=execute_body(replied))
+        answer = await self._wanted_by_button(data)
         if isinstance(answer, WantedJob):
             job = await self._jobs.start(answer.definition, request=answer.request)
             answer = answer.definition.acknowledgement(job)
         if answer is None:
             return InvokeResponse(status=200, body=UNKNOWN_BUTTON)
-        body = {
-            "statusCode": 200,
-            "type": "application/vnd.microsoft.activity.message",
-            "value": answer.text,
-        }
-        return InvokeResponse(status=200, body=body)
+        return InvokeResponse(status=200, body=execute_body(Replied(text=answer.text)))
 
     async def on_installation_update(self, turn_context: TurnContext) -> None:
         """An upgrade of the app (``add-upgrade``, ``remove-upgrade``) is neither arrival nor leave."""
@@ -171,6 +173,17 @@ def execute_data(value: Any) -> Any:
     """The data of a pressed Action.Execute button, or None where the value is not of that form."""
     action = value.get("action") if isinstance(value, dict) else None
     return action.get("data") if isinstance(action, dict) else None
+
+
+def execute_body(replied: Replied) -> dict[str, Any]:
+    """The response to a pressed Action.Execute: the card that takes the place of its own, or words."""
+    if replied.card is not None:
+        return {"statusCode": 200, "type": ADAPTIVE_CARD, "value": replied.card}
+    return {
+        "statusCode": 200,
+        "type": "application/vnd.microsoft.activity.message",
+        "value": replied.text,
+    }
 
 
 def to_botbuilder(answer: Answer) -> Activity:

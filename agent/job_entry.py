@@ -9,8 +9,8 @@ from agent.answer import Answer
 from agent.conversation import Conversation
 from agent.incoming import derived_key
 
-JobState = Literal["running", "done", "failed", "cancelled"]
-ENDED: tuple[JobState, ...] = ("done", "failed", "cancelled")
+JobState = Literal["running", "done", "failed", "cancelled", "rejected"]
+ENDED: tuple[JobState, ...] = ("done", "failed", "cancelled", "rejected")
 LONGEST_STEP = 200  # characters: it stands in a card, and in a custom status of 16 KB at most
 
 

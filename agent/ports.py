@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import msgspec
 
 from agent.answer import Citation
+from agent.approval import ApprovalEntry
 from agent.callbacks import Callbacks, ReportName
 from agent.conversation import Conversation, Place, Route
 from agent.delivery_record import DeliveryRecord, WhenAmbiguous
@@ -310,6 +311,24 @@ class JobBoard(Protocol):
         """Drop the entries of the jobs that ended before ``cutoff``; how many there were."""
 
 
+class Approvals(Protocol):
+    """What jobs ask before they are begun, and what was answered."""
+
+    async def insert(self, entry: ApprovalEntry) -> ApprovalEntry | None:
+        """Write the approval's first entry; it, with its version, or None when there is one."""
+
+    async def find(self, approval_id: str) -> ApprovalEntry | None: ...
+
+    async def answer(self, entry: ApprovalEntry) -> ApprovalEntry | None:
+        """Write over the entry that ``entry`` was made from, so that the first answer counts.
+
+        None when that changed since.
+        """
+
+    async def forget_before(self, cutoff: datetime) -> int:
+        """Drop the approvals that ended before ``cutoff``, or should have; how many there were."""
+
+
 class ProactiveQueue(Protocol):
     """The queue of proactive messages, for those that must wait."""
 
@@ -427,6 +446,8 @@ class Services(Protocol):
     @property
     def job_board(self) -> JobBoard: ...
     @property
+    def approvals(self) -> Approvals: ...
+    @property
     def proactive_queue(self) -> ProactiveQueue: ...
     @property
     def orders(self) -> OrderService: ...
@@ -443,3 +464,7 @@ class Services(Protocol):
     @property
     def retention(self) -> timedelta:
         """How long what has ended is kept: orchestrations, turn claims, deliveries, jobs."""
+
+    @property
+    def licence_approver(self) -> str:
+        """The Entra object id of who approves licences, of the example; "": who asks for one confirms it."""

@@ -45,15 +45,18 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     woken_by: Any = None
 
 
-def follow(context: steps.Context, following: Following) -> Generator[Any, Any, dict[str, Any] | None]:
+def follow(
+    context: steps.Context, following: Following, *, cancelled: Any = None
+) -> Generator[Any, Any, dict[str, Any] | None]:
     """Follow one job to its end: ``{"outcome", "told"}``; None where the orchestration starts over.
 
-    A job that breaks is told so to its user, and what broke it is raised.
+    ``cancelled``: the event that ends it, where that was waited for before. A job that breaks is told so to
+    its user, and what broke it is raised.
     """
     job, outcome, told, view = following.job, following.outcome, following.told, following.view
     gives_up_at = job.requested_at + job_of(job).deadline
     completed = context.wait_for_external_event(steps.COMPLETED)
-    cancelled = context.wait_for_external_event(steps.CANCEL)
+    cancelled = cancelled or context.wait_for_external_event(steps.CANCEL)
     for _ in range(CHECKS_AN_EXECUTION):
         tried = yield from _next(context, job, outcome, view, cancelled)
         view, woken_by = tried.view, tried.woken_by

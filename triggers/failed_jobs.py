@@ -10,7 +10,7 @@ import azure.functions as func
 
 from agent.jobs.again import run_again
 from composition import services
-from orchestrators.follow_up import is_followed_up, start_follow_up
+from orchestrators.starting import is_running, start_job
 from triggers.problem import problem
 
 blueprint = df.Blueprint()
@@ -30,8 +30,8 @@ async def run_job_again(
     job_id = req.route_params["jobId"]
     again = await run_again(
         job_id,
-        start_job=partial(start_follow_up, durable_client),
-        is_running=partial(is_followed_up, durable_client),
+        start_job=partial(start_job, durable_client),
+        is_running=partial(is_running, durable_client),
         services=services(),
     )
     if again.outcome == "unknown":

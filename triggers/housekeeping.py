@@ -37,11 +37,14 @@ async def keep_house(timer: func.TimerRequest, durable_client: df.DurableOrchest
     # A job may need what was reported of it for as long as it runs.
     reports = await ports.job_reports.forget_before(cutoff - max(job.deadline for job in JOBS))
     jobs = await ports.job_board.forget_before(cutoff)
+    approvals = await ports.approvals.forget_before(cutoff)
     log.info(
-        "Dropped %s orchestrations, %s turn claims, %s deliveries, %s reports on jobs, %s jobs of the board",
+        "Dropped %s orchestrations, %s turn claims, %s deliveries, %s reports on jobs, %s jobs of the board, "
+        "%s approvals",
         purged.instances_deleted,
         claims,
         deliveries,
         reports,
         jobs,
+        approvals,
     )

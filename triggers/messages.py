@@ -15,7 +15,7 @@ from agent.turn_claim import TurnInProgress, TurnResponse
 from agent.turn_replies import TurnReplies
 from agent.turns import take_turn
 from composition import services
-from orchestrators.follow_up import cancel_follow_up, start_follow_up
+from orchestrators.starting import cancel_job, start_job, wake_job
 from triggers.problem import problem
 
 blueprint = df.Blueprint()
@@ -61,8 +61,9 @@ async def answer_turn(
                 incoming,
                 replies,
                 budget=budget,
-                start_job=partial(start_follow_up, durable_client),
-                cancel_job=partial(cancel_follow_up, durable_client),
+                start_job=partial(start_job, durable_client),
+                cancel_job=partial(cancel_job, durable_client),
+                wake_job=partial(wake_job, durable_client),
                 services=ports,
             )
             return await ports.bot_runner.process(raw, bot, replies=replies)

@@ -6,10 +6,12 @@ import msgspec
 
 from agent.jobs.definition import Job, JobDefinition
 from agent.jobs.order_laptop import OrderLaptop
+from agent.jobs.request_licence import RequestLicence
 from agent.jobs.withdrawn import WITHDRAWN
 
 JOBS: Sequence[JobDefinition] = [
     OrderLaptop(),
+    RequestLicence(),
 ]
 
 

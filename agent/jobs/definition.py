@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import msgspec
 
 from agent.answer import Answer, Citation
+from agent.approval import Approval
 from agent.conversation import Conversation
 from agent.job_entry import Progress
 from agent.ports import Services
@@ -69,6 +70,14 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field=
     may_try_again: bool = False
 
 
+class Rejected(
+    msgspec.Struct, frozen=True, kw_only=True, tag="rejected", tag_field="outcome", rename="camel"
+):
+    """The job was not begun: who was asked said no; ``tell`` says so to the user."""
+
+    tell: Answer
+
+
 class Cancelled(
     msgspec.Struct, frozen=True, kw_only=True, tag="cancelled", tag_field="outcome", rename="camel"
 ):
@@ -126,6 +135,17 @@ class Retried(Protocol):
     """A kind of job whose steps are tried more or less often than those of others."""
 
     tries: int  # of each step, the first among them
+
+
+@runtime_checkable
+class Approved(Protocol):
+    """A kind of job that is begun only after somebody said yes."""
+
+    async def approval(self, job: Job, *, services: Services) -> Approval:
+        """What is asked, and of whom. It may run more than once for one job; the first that is kept counts.
+
+        An exception is retried, then told as ``failure``.
+        """
 
 
 @runtime_checkable

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from agent.job_entry import JobEntry, JobState, owner_key
 from agent.jobs.catalog import job_of
-from agent.jobs.definition import Cancelled, Composing, Done, Failed, Job, Outcome, Waiting
+from agent.jobs.definition import Cancelled, Composing, Done, Failed, Job, Outcome, Rejected, Waiting
 
 STATES: dict[type, JobState] = {
     Waiting: "running",
@@ -12,10 +12,11 @@ STATES: dict[type, JobState] = {
     Done: "done",
     Failed: "failed",
     Cancelled: "cancelled",
+    Rejected: "rejected",
 }
 
 
-def entry_of(job: Job, outcome: Outcome | Cancelled | None, *, at: datetime) -> JobEntry:
+def entry_of(job: Job, outcome: Outcome | Cancelled | Rejected | None, *, at: datetime) -> JobEntry:
     """The job's entry after this outcome; None: it was taken on, and has not begun."""
     goes_on = outcome if isinstance(outcome, Waiting | Composing) else None
     progress = goes_on.progress if goes_on else None

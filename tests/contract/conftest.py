@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from adapters.in_memory import (
+    InMemoryApprovals,
     InMemoryConversationStore,
     InMemoryDeliveryLedger,
     InMemoryJobBoard,
@@ -16,6 +17,7 @@ from adapters.in_memory import (
     SteppedClock,
 )
 from adapters.storage_account import account_of
+from adapters.table_approvals import TableApprovals
 from adapters.table_conversations import TableConversationStore
 from adapters.table_delivery_ledger import TableDeliveryLedger
 from adapters.table_job_reports import TableJobReports
@@ -25,6 +27,7 @@ from adapters.table_tenant_rates import TableTenantRates
 from adapters.table_turn_claims import TableTurnClaims
 from adapters.tables import Tables
 from agent.ports import (
+    Approvals,
     ConversationStore,
     DeliveryLedger,
     JobBoard,
@@ -85,6 +88,11 @@ def job_reports(where: str, request: pytest.FixtureRequest) -> JobReports:
 @pytest.fixture
 def job_board(where: str, request: pytest.FixtureRequest) -> JobBoard:
     return InMemoryJobBoard() if where == "in_memory" else TableJobBoard(request.getfixturevalue("tables"))
+
+
+@pytest.fixture
+def approvals(where: str, request: pytest.FixtureRequest) -> Approvals:
+    return InMemoryApprovals() if where == "in_memory" else TableApprovals(request.getfixturevalue("tables"))
 
 
 @pytest.fixture

@@ -35,7 +35,8 @@ def incoming_activity(**fields: Any) -> dict[str, Any]:
 class Channel:
     """Delivers turns to the agent; ``started`` are the jobs that were stored durably.
 
-    ``cancelled`` are the ids of those that were told to stop; ``ended`` of those that cannot be any more.
+    ``cancelled`` are the ids of those that were told to stop, ``woken`` of those that were told of an answer;
+    ``ended`` of those that cannot be any more.
     ``begins``: whether their first step is done at once, as it is where nothing is slow.
     """
 
@@ -44,6 +45,7 @@ class Channel:
         self.started: list[Job] = []
         self.cancelled: list[str] = []
         self.ended: set[str] = set()
+        self.woken: list[str] = []
         self.begins = True
 
     async def deliver(self, activity: dict[str, Any]) -> TurnResponse | None:
@@ -59,6 +61,7 @@ class Channel:
                 budget=budget,
                 start_job=self._start_job,
                 cancel_job=self._cancel_job,
+                wake_job=self._wake_job,
                 services=services,
             )
             return await services.bot_runner.process(raw, bot, replies=replies)
@@ -81,6 +84,12 @@ class Channel:
         if job_id in self.ended:
             return False
         self.cancelled.append(job_id)
+        return True
+
+    async def _wake_job(self, job_id: str) -> bool:
+        if job_id in self.ended:
+            return False
+        self.woken.append(job_id)
         return True
 
     def said(self) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ class RecordingDurableClient:
 
     def __init__(self) -> None:
         self.started: list[str] = []
+        self.orchestrators: list[str] = []
         self.given: list[Any] = []
         self.purged: list[tuple[Any, Any, Any]] = []
         self.dies_after_start = False
@@ -46,7 +47,8 @@ class RecordingDurableClient:
         self.raised.append((instance_id, event_name))
 
     async def start_new(self, name: str, instance_id: str, given: Any) -> str:
-        assert name == "follow_up"
+        assert name in ("follow_up", "approval")
+        self.orchestrators.append(name)
         self.started.append(instance_id)
         self.given.append(given)
         if self.begin:
