@@ -1,4 +1,4 @@
-"""What arrived at the stub, and when: told of each activity by its path alone."""
+"""The messages that arrived at the stub, and when: told of each by its path alone."""
 
 from urllib.parse import unquote
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class Arrival(msgspec.Struct, frozen=True):
-    """One activity. ``at``: monotonic, which all processes of a machine share; ``is_reply``: to a turn."""
+    """One message. ``at``: monotonic, which all processes of a machine share; ``is_reply``: to a turn."""
 
     at: float
     conversation_id: str

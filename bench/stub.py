@@ -49,17 +49,17 @@ class Stub:
         self._base_url = base_url
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self._ids = 0
-        # When (monotonic) each activity arrived, and at which path; kept only where a bench asks for it.
+        # When (monotonic) each message arrived, and at which path; kept only where a bench asks for it.
         self._arrivals: list[tuple[float, str]] | None = None
         self._entra_token = self._signed({"iss": f"{LOGIN}/{TENANT_ID}/v2.0", "aud": ISSUER, "appid": APP_ID})
 
-    def answer(self, method: str, target: str) -> tuple[int, Any]:
+    def answer(self, method: str, target: str, content: bytes = b"") -> tuple[int, Any]:
         """The status and the body (an object for JSON, or bytes that are JSON already)."""
         path, _, query = target.partition("?")
         if path.startswith("/bench/"):
             return 200, self._control(path, parse_qs(query))
         if method == "POST":
-            return self._posted(path)
+            return self._posted(path, content)
         if method == "PUT" and "/activities/" in path:
             self.counts.updates += 1
             return 200, {"id": path.rpartition("/")[2]}
@@ -78,10 +78,10 @@ class Stub:
             return 200, self._key_set()
         return NOT_FOUND
 
-    def _posted(self, path: str) -> tuple[int, Any]:
+    def _posted(self, path: str, content: bytes) -> tuple[int, Any]:
         if "/activities" in path:
             self.counts.activity_arrived()
-            if self._arrivals is not None:
+            if self._arrivals is not None and json.loads(content)["type"] == "message":  # typing says nothing
                 self._arrivals.append((self.counts.last_activity_at, path))
             return 201, b'{"id":"%d"}' % self._next_id()
         if path.endswith("/v3/conversations"):
@@ -143,10 +143,10 @@ class StubConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received += data
         while (message := cut(self._received)) is not None:
-            head, _, self._received = message
-            self._take(head)
+            head, content, self._received = message
+            self._take(head, content)
 
-    def _take(self, head: bytes) -> None:
+    def _take(self, head: bytes, received: bytes) -> None:
         method, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
         is_control = target.startswith("/bench/")
         if not (is_control or self._is_counted):
@@ -154,7 +154,7 @@ class StubConnection(asyncio.Protocol):
             self._stub.counts.connections += 1
         if b"uthorization: Bearer " not in head:
             self._stub.counts.without_token += not is_control and "/activities" in target
-        status, body = self._stub.answer(method, target)
+        status, body = self._stub.answer(method, target, received)
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         response = b"HTTP/1.1 %d OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
             status,

@@ -18,6 +18,7 @@ from bench.turns import addressed_turns
 from local.ports import free_ports
 
 REPLY = "/teams/v3/conversations/a%3Aconversation-00000007/activities/turn-000000000007"
+MESSAGE = b'{"type": "message", "text": "I will remind you."}'
 
 
 def turn(conversation_id: str, *, asked_at: float, answered_at: float, status: int = 200) -> Taken:
@@ -41,16 +42,17 @@ def test_a_path_tells_the_conversation_and_whether_it_is_a_reply() -> None:
     assert not arrival_of(1.5, plain + "/").is_reply
 
 
-def test_the_stub_tells_what_arrived_only_where_it_was_asked_to_keep_it() -> None:
+def test_the_stub_tells_what_messages_arrived_only_where_it_was_asked_to_keep_them() -> None:
     stub = Stub("http://127.0.0.1:1")
-    stub.answer("POST", REPLY)
+    stub.answer("POST", REPLY, MESSAGE)
     assert stub.answer("GET", "/bench/arrivals")[1] == {"arrivals": None}
     stub.answer("GET", "/bench/reset?delay=0&arrivals=1")
     before = time.monotonic()
-    stub.answer("POST", REPLY)
+    stub.answer("POST", REPLY, b'{"type":"typing"}')
+    stub.answer("POST", REPLY, MESSAGE)
     assert stub.answer("PUT", REPLY) == (200, {"id": "turn-000000000007"})
     [(at, path)] = stub.answer("GET", "/bench/arrivals")[1]["arrivals"]
-    assert (path, stub.counts.activities, stub.counts.updates) == (REPLY, 1, 1)
+    assert (path, stub.counts.activities, stub.counts.updates) == (REPLY, 2, 1)
     assert before <= at <= time.monotonic()
 
 
