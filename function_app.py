@@ -3,7 +3,7 @@
 import azure.durable_functions as df
 import azure.functions as func
 
-from activities import ask_approval, run_job, send_follow_up, show_job
+from activities import ask_approval, compose_answer, run_job, send_follow_up, show_job
 from orchestrators import approval, follow_up
 from triggers import daily_digest, failed_jobs, housekeeping, job_events, messages, proactive_messages
 
@@ -20,6 +20,7 @@ app.register_functions(follow_up.blueprint)
 app.register_functions(approval.blueprint)
 
 app.register_functions(run_job.blueprint)
+app.register_functions(compose_answer.blueprint)
 app.register_functions(send_follow_up.blueprint)
 app.register_functions(show_job.blueprint)
 app.register_functions(ask_approval.blueprint)

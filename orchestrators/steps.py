@@ -10,10 +10,12 @@ from typing import Any, TypeAlias
 
 import azure.durable_functions as df
 
+from activities.compose_answer import compose_answer
 from activities.run_job import begin_job, cancel_job, check_job, note_broken_job
 from activities.send_follow_up import give_up_follow_up, send_follow_up
 from activities.show_job import show_job as show_job_function
 from agent.answer import Answer
+from agent.composing import ComposedOutcome, Composition
 from agent.follow_up import FollowUp, FollowUpSent
 from agent.job_entry import JobState, Progress
 from agent.job_view import Showing, words_of
@@ -81,6 +83,20 @@ def check(context: Context, job: Job, waiting: Waiting) -> Generator[Any, Any, O
     plain = yield call(context, job, check_job, step)
     outcome: Outcome = from_task_hub(plain, Outcome)
     return outcome
+
+
+def compose(
+    context: Context, job: Job, view: View | None, number: int
+) -> Generator[Any, Any, ComposedOutcome]:
+    """Compose the answer, in one try: the ``number``-th thing the job tells, in the stream of ``view``.
+
+    It may be told already; else it is to be told, as the final of the outcome's own ``view``.
+    """
+    show(context, "composing", number=number)
+    composition = to_task_hub(Composition(job=job, number=number, view=view))
+    plain = yield call(context, job, compose_answer, composition)
+    composed: ComposedOutcome = from_task_hub(plain, ComposedOutcome)
+    return composed
 
 
 def cancel(context: Context, job: Job, waiting: Waiting) -> Generator[Any, Any, Cancelled | Done]:

@@ -33,7 +33,7 @@ async def begin(job: Job, *, services: Services) -> Outcome:
     """Start the job's outside work. Raises what the definition raises."""
     async with noting_why(job, "begin", services=services):
         outcome = _offered(job, await job_of(job).begin(job, services=services))
-    await _note(job, outcome, services=services)
+    await note(job, outcome, services=services)
     return outcome
 
 
@@ -43,8 +43,8 @@ async def check(step: Check, *, services: Services) -> Outcome:
     async with noting_why(step.job, "check", services=services):
         outcome = _offered(step.job, await definition.check(step.job, step.state, services=services))
     if isinstance(outcome, Waiting) and services.clock.now() - step.job.requested_at > definition.deadline:
-        return await _end_broken(step.job, OUT_OF_TIME, services=services)
-    await _note(step.job, outcome, services=services)
+        return await end_broken(step.job, OUT_OF_TIME, services=services)
+    await note(step.job, outcome, services=services)
     return outcome
 
 
@@ -56,14 +56,14 @@ async def cancel(step: Check, *, services: Services) -> Cancelled | Done:
         async with noting_why(step.job, "cancel", services=services):
             ended = await definition.cancel(step.job, step.state, services=services)
     outcome = Cancelled(tell=ended) if isinstance(ended, Answer) else ended
-    await _note(step.job, outcome, services=services)
+    await note(step.job, outcome, services=services)
     return outcome
 
 
 async def note_failure(job: Job, *, services: Services) -> None:
     """Note that the job broke: on the board, and in the ledger, from which it can be run again."""
     known = await services.job_board.find(owner_key(job.requested_by), job.job_id)
-    await _end_broken(job, known.reason if known and known.reason else UNKNOWN_REASON, services=services)
+    await end_broken(job, known.reason if known and known.reason else UNKNOWN_REASON, services=services)
 
 
 def broken(job: Job) -> Failed:
@@ -90,7 +90,8 @@ async def _note_why(job: Job, reason: str, *, services: Services) -> None:
     await services.job_board.put(msgspec.structs.replace(entry, reason=reason, updated_at=now))
 
 
-async def _end_broken(job: Job, reason: str, *, services: Services) -> Failed:
+async def end_broken(job: Job, reason: str, *, services: Services) -> Failed:
+    """End the job as broken, noted as ``note_failure`` does; what its user is told."""
     await note_poisoned(job, reason, ledger=services.ledger, clock=services.clock)
     outcome = broken(job)
     entry = entry_of(job, outcome, at=services.clock.now())
@@ -105,5 +106,6 @@ def _offered(job: Job, outcome: Outcome) -> Outcome:
     return outcome
 
 
-async def _note(job: Job, outcome: Outcome | Cancelled, *, services: Services) -> None:
+async def note(job: Job, outcome: Outcome | Cancelled, *, services: Services) -> None:
+    """Note on the board what became of the job's step."""
     await services.job_board.put(entry_of(job, outcome, at=services.clock.now()))
