@@ -8,7 +8,7 @@ from http import HTTPStatus
 import azure.durable_functions as df
 import azure.functions as func
 
-from agent.jobs.again import run_again
+from agent.run_again import run_again
 from composition import services
 from orchestrators.starting import is_running, start_job
 from triggers.problem import problem

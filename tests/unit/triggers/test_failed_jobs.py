@@ -18,7 +18,7 @@ from agent.jobs import running
 from agent.jobs.definition import Job
 from orchestrators.following import Following
 from tests.unit.orchestrators.test_follow_up import CHAT
-from tests.unit.triggers.recording_client import RecordingDurableClient
+from tests.unit.triggers.recording_client import Died, RecordingDurableClient
 from triggers import failed_jobs, proactive_messages
 
 AGAIN = failed_jobs.run_job_again.build().get_user_function().client_function
@@ -124,7 +124,7 @@ async def test_requests_at_the_same_time_start_one_job(endpoint: Endpoint) -> No
 async def test_a_process_that_died_between_start_and_row_starts_no_second_one(endpoint: Endpoint) -> None:
     await endpoint.breaks()
     endpoint.hub.dies_after_start = True
-    with pytest.raises(ConnectionResetError):
+    with pytest.raises(Died):
         await endpoint.post()
     endpoint.hub.dies_after_start = False
     status, body = await endpoint.post()
