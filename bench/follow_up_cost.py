@@ -19,8 +19,8 @@ from bench.figures import markdown
 from bench.inbound import wait_for_first_turn
 from bench.options import Options
 from bench.prices import dollars_of_a_million
-from bench.programs import BenchError, RunningStub, Server, running, running_stub
-from bench.provider_cost import ProviderCost, provider_cost
+from bench.programs import ROOT, BenchError, RunningStub, Server, running, running_stub
+from bench.provider_cost import DEFAULT_INTERVAL, QUEUES, ProviderCost, idle_polls_a_month, provider_cost
 from bench.storage import running_azurite
 from bench.storage_log import requests_in
 from bench.turns import TENANTS
@@ -43,10 +43,11 @@ class FollowUpCost(msgspec.Struct, frozen=True, kw_only=True):
     events_shown: int
     provider: ProviderCost
     prices: Mapping[str, float]
+    polling_interval: float  # seconds
     title: str = "A follow-up's cost: one turn, one job, one thing told"
 
     def table(self) -> str:
-        return f"{self._operations()}\n\n{self._dollars()}"
+        return f"{self._operations()}\n\n{self._dollars()}\n\n{self._idle()}"
 
     def _operations(self) -> str:
         names = sorted(set(self.first) | set(self.later))
@@ -83,6 +84,14 @@ class FollowUpCost(msgspec.Struct, frozen=True, kw_only=True):
         rows.append(["history events by the management API", "counted", self.events_shown, "-"])
         return markdown(["of a later follow-up", "how", "number", "$ for a million"], rows)
 
+    def _idle(self) -> str:
+        rows: list[list[object]] = []
+        for interval in (self.polling_interval, DEFAULT_INTERVAL):
+            polls = idle_polls_a_month(queues=QUEUES, longest_interval=interval, instances=1)
+            dollars = dollars_of_a_million(polls / 1_000_000, name="queue", prices=self.prices)
+            rows.append([f"{interval:g}", f"{polls / 1_000_000:.2f}", f"{dollars:.2f}"])
+        return markdown(["one idle instance, polling each s", "million polls a month (derived)", "$"], rows)
+
 
 def _count(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}".rstrip("0").rstrip(".")
@@ -106,7 +115,12 @@ def follow_up_cost(options: Options) -> FollowUpCost:
     if len(costs) != 1 or len(shown) != 1:
         raise BenchError(f"the jobs are not alike: {costs}, {shown} events shown")
     return FollowUpCost(
-        first=first, later=later, events_shown=shown.pop(), provider=costs.pop(), prices=options.prices
+        first=first,
+        later=later,
+        events_shown=shown.pop(),
+        provider=costs.pop(),
+        prices=options.prices,
+        polling_interval=_polling_interval(),
     )
 
 
@@ -132,6 +146,14 @@ def _counted(
         debug_log.read_text("utf-8", errors="replace"), since=since, until=_now()
     )
     return {name: count / JOBS for name, count in asked.items()}, sorted(ended)
+
+
+def _polling_interval() -> float:
+    """As host.json says."""
+    host = json.loads((ROOT / "host.json").read_text("utf-8"))
+    told = host["extensions"]["durableTask"]["storageProvider"]["maxQueuePollingInterval"]
+    hours, minutes, seconds = told.split(":")
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
 
 def _now() -> str:

@@ -10,6 +10,9 @@ queues) and of DurableTask.AzureStorage (CompleteTaskOrchestrationWorkItemAsync,
   activity function on the work-item queue. A poll takes up to 32 messages of a control queue at once; here
   each is got alone, as when there is little to do;
 - a start asks for the instance and inserts its row.
+
+An idle instance polls each queue once in `maxQueuePollingInterval`, and Azure's scale controller every ten
+seconds (section Queue polling).
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +25,8 @@ TIMER_CREATED, ORCHESTRATOR_STARTED, EVENT_RAISED = 10, 12, 15
 ON_CONTROL_QUEUES = (EXECUTION_STARTED, TASK_COMPLETED, TASK_FAILED, TIMER_CREATED, EVENT_RAISED)
 OF_A_MESSAGE, OF_A_RUN, OF_A_START = 3, 3, 2
 ROWS_OF_AN_INSTANCE = 2  # its status, and the sentinel of its history
+QUEUES = 5  # four partitions, unless `partitionCount` says otherwise, and the work items
+DEFAULT_INTERVAL = 30.0
 SECONDS_OF_A_MONTH = 30 * 24 * 3600
 SCALE_CONTROLLER_SECONDS = 10.0
 
@@ -51,6 +56,6 @@ def provider_cost(history: Sequence[Mapping[str, Any]]) -> ProviderCost:
 
 
 def idle_polls_a_month(*, queues: int, longest_interval: float, instances: int) -> float:
-    """Of queues in which nothing comes: by the app's instances, and by Azure's scale controller."""
+    """Of queues into which nothing comes: by the app's instances, and by Azure's scale controller."""
     of_instances = instances * queues * SECONDS_OF_A_MONTH / longest_interval
     return of_instances + queues * SECONDS_OF_A_MONTH / SCALE_CONTROLLER_SECONDS

@@ -98,6 +98,7 @@ def test_the_table_tells_counted_and_derived_apart_and_sums_the_dollars() -> Non
         events_shown=7,
         provider=provider_cost(history(*step(EXECUTION_STARTED, EXECUTION_COMPLETED))),
         prices=LISTED,
+        polling_interval=5,
     )
     rows = [[part.strip() for part in told.strip("|").split("|")] for told in cost.table().splitlines()]
     assert ["Table conversations: PUT", "1", "-"] in rows
@@ -107,3 +108,5 @@ def test_the_table_tells_counted_and_derived_apart_and_sums_the_dollars() -> Non
     # 1 and 5 table operations, 0.5 and 3 queue operations, a turn and one run
     assert ["all of these", "", "", f"{6 * 0.036 + 3.5 * 0.4 + 2 * 0.4:.2f}"] in rows
     assert ["history events by the management API", "counted", "7", "-"] in rows
+    # Five queues of the task hub, each polled every 5 s by the app and every 10 s by the scale controller
+    assert ["5", "3.89", "1.56"] in rows
