@@ -4,7 +4,7 @@ They decide order and time, nothing else. Each side effect is an activity functi
 activity returns is typed here, what it raises arrives as a bare Exception (azure-functions-durable 1.7).
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from datetime import timedelta
 from typing import Any, TypeAlias
 
@@ -27,6 +27,8 @@ from agent.task_hub import from_task_hub, to_task_hub
 from agent.view import View
 
 Context: TypeAlias = df.DurableOrchestrationContext
+# How the end of an activity function is waited for.
+Working: TypeAlias = Callable[[Any], Generator[Any, Any, Any]]
 
 # Five tries, ten seconds apart: Durable Functions for Python knows a fixed interval only. For what touches
 # our own storage and the channel, and for the steps of jobs of version 1, whose histories are in flight.
@@ -68,19 +70,19 @@ def pause_after(context: Context, job: Job, tries: int) -> timedelta | None:
     return None if tries >= most or is_late else pause
 
 
-def begin(context: Context, job: Job) -> Generator[Any, Any, Outcome]:
+def begin(context: Context, job: Job, working: Working) -> Generator[Any, Any, Outcome]:
     """Start the outside work, in one try."""
     show(context, "beginning")
-    plain = yield call(context, job, begin_job, to_task_hub(job))
+    plain = yield from working(call(context, job, begin_job, to_task_hub(job)))
     outcome: Outcome = from_task_hub(plain, Outcome)
     return outcome
 
 
-def check(context: Context, job: Job, waiting: Waiting) -> Generator[Any, Any, Outcome]:
+def check(context: Context, job: Job, waiting: Waiting, working: Working) -> Generator[Any, Any, Outcome]:
     """See how far the outside work is, after the outcome ``waiting``, in one try."""
     show(context, "checking", waiting.progress)
     step = to_task_hub(Check(job=job, state=waiting.state))
-    plain = yield call(context, job, check_job, step)
+    plain = yield from working(call(context, job, check_job, step))
     outcome: Outcome = from_task_hub(plain, Outcome)
     return outcome
 
@@ -141,16 +143,25 @@ def wait(
 
 
 def show_job(
-    context: Context, job: Job, view: View | None, waiting: Waiting, *, is_due: bool = False
+    context: Context,
+    job: Job,
+    view: View | None,
+    progress: Progress | None,
+    *,
+    is_told: bool = False,
+    is_due: bool = False,
 ) -> Generator[Any, Any, View | None]:
-    """Show the user how the job is, where that is news, or ``is_due``; the view as it is then."""
+    """Show the user how the job is, where that is news, or ``is_due``; the view as it is then.
+
+    ``is_told``: the user was told something just now, which says more.
+    """
     if job.version < 2 or job.shown_as is None:
         return view
-    words = words_of(waiting.progress)
-    is_news = view is None or (bool(words) and words != view.shown and not waiting.tell)
+    words = words_of(progress)
+    is_news = view is None or (bool(words) and words != view.shown and not is_told)
     if not (is_news or is_due) or (view and view.ended):
         return view
-    return (yield from _show_job(context, Showing(job=job, view=view, progress=waiting.progress), view))
+    return (yield from _show_job(context, Showing(job=job, view=view, progress=progress), view))
 
 
 def show_ended(

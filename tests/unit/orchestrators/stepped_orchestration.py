@@ -1,5 +1,6 @@
 """Runs an orchestrator without a host: activities at once, timers by stepping the clock."""
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -14,18 +15,24 @@ Activity = Callable[[Any], Awaitable[Any]]
 
 
 class Task:
-    """What an orchestrator yields; ``result`` once it is done."""
+    """What an orchestrator yields. ``due``: when an activity function ends that is waited for beside others;
+    ``ended``: what came of it then, to be given as often as it is asked for."""
 
     def __init__(self, kind: str, *, of: Any = None, given: Any = None) -> None:
         self.kind, self.of, self.given = kind, of, given
         self.is_cancelled = False
+        self.due: datetime | None = None
+        self.ended: asyncio.Future[Any] | None = None
 
     def cancel(self) -> None:
         self.is_cancelled = True
 
 
 class SteppedOrchestration:
-    """The orchestration context, and the host that runs it. ``events`` are raised at their times."""
+    """The orchestration context, and the host that runs it. ``events`` are raised at their times.
+
+    ``durations``: of activity functions, by name, where they are waited for beside a timer.
+    """
 
     def __init__(
         self,
@@ -35,12 +42,14 @@ class SteppedOrchestration:
         activities: dict[str, Activity],
         clock: SteppedClock,
         events: dict[str, datetime] | None = None,
+        durations: dict[str, timedelta] | None = None,
     ) -> None:
         self._orchestrate = orchestrator.build().get_user_function().orchestrator_function
         self._given = given
         self._activities = activities
         self._clock = clock
         self._events = events or {}
+        self.durations = durations or {}
         self.statuses: list[Any] = []
         self.timers: list[Task] = []
         self.executions = 1
@@ -103,13 +112,16 @@ class SteppedOrchestration:
 
     async def _end(self, task: Task) -> Any:
         if task.kind == "activity":
-            return await self._call(task)
+            return await (task.ended or self._call(task))
         if task.kind == "timer":
             self._step_to(task.given)
             return None
         assert task.kind == "any", f"an orchestrator waits for {task.kind} alone"
         first: Task = min(task.given, key=self._due)
         self._step_to(self._due(first))
+        if first.kind == "activity":
+            first.ended = asyncio.ensure_future(self._call(first))
+            await asyncio.wait([first.ended])
         if first.kind == "event":
             del self._events[first.of]  # it is raised once
         return first
@@ -121,6 +133,10 @@ class SteppedOrchestration:
         if task.kind == "timer":
             due: datetime = task.given
             return due
+        if task.kind == "activity":
+            lasts = self.durations.get(task.of[0], timedelta(0))
+            task.due = task.due or self._clock.now() + lasts
+            return task.due
         return self._events.get(task.of, datetime.max.replace(tzinfo=UTC))
 
     async def _call(self, task: Task) -> Any:

@@ -187,21 +187,21 @@ def breaking_changes() -> dict[str, tuple[str, Any]]:
     """Changes of the steps that no orchestration in flight survives."""
     begin, wait = steps.begin, steps.wait
 
-    def noted_before(context: Any, job: Job) -> Generator[Any, Any, Any]:
+    def noted_before(context: Any, job: Job, working: Any) -> Generator[Any, Any, Any]:
         yield from steps.note_broken(context, job)
-        return (yield from begin(context, job))
+        return (yield from begin(context, job, working))
 
-    def noted_after(context: Any, job: Job) -> Generator[Any, Any, Any]:
-        outcome = yield from begin(context, job)
+    def noted_after(context: Any, job: Job, working: Any) -> Generator[Any, Any, Any]:
+        outcome = yield from begin(context, job, working)
         yield from steps.note_broken(context, job)
         return outcome
 
     def longer(context: Any, time: timedelta, *events: Any, **more: Any) -> Generator[Any, Any, Any]:
         return (yield from wait(context, time * 2, *events, **more))
 
-    def waits_first(context: Any, job: Job) -> Generator[Any, Any, Any]:
+    def waits_first(context: Any, job: Job, working: Any) -> Generator[Any, Any, Any]:
         yield context.create_timer(context.current_utc_datetime + timedelta(seconds=1))
-        return (yield from begin(context, job))
+        return (yield from begin(context, job, working))
 
     return {
         "a call before the first": ("begin", noted_before),
