@@ -73,7 +73,7 @@ def _approved(
     if asked.outcome != "asked":
         settled = yield from _settle(context, job, "unreachable")
         return settled.ended, view
-    view = yield from steps.show_job(context, job, view, WAITING)
+    view = yield from steps.show_job(context, job, view, WAITING.progress)
     ended = yield from _answer(context, job, asked, cancelled)
     with suppress(Exception):  # whatever an activity raises: the answer counts all the same
         yield from _until_taken(
