@@ -10,7 +10,7 @@ import azure.durable_functions as df
 import msgspec
 import pytest
 
-from activities import run_job, send_follow_up
+from activities import run_job, send_follow_up, show_job
 from adapters.in_memory import InMemoryServices, SteppedClock
 from agent.conversation import Conversation
 from agent.job_entry import JobState, owner_key
@@ -47,7 +47,7 @@ class SimulatedClock(SteppedClock):
 
 def functions_with(orchestrator: ModuleType) -> DurableFunctions:
     app = df.DFApp()
-    for module in (orchestrator, run_job, send_follow_up):
+    for module in (orchestrator, run_job, send_follow_up, show_job):
         app.register_functions(module.blueprint)
     return durable_functions(app)
 
@@ -60,7 +60,7 @@ class FollowUpRun:
     ) -> None:
         clock = SimulatedClock()
         self.services = InMemoryServices(clock=clock)
-        for module in (run_job, send_follow_up):
+        for module in (run_job, send_follow_up, show_job):
             monkeypatch.setattr(module, "services", lambda: self.services)
         self.simulation = clock.simulation = Simulation(
             place / "hub.sqlite", functions_with(orchestrator), restarts=True

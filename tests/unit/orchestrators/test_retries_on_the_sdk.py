@@ -1,14 +1,17 @@
 """Steps that are tried anew, on the real SDK, with a restart after every step; and a cancel at any moment."""
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from agent.conversation import Conversation
 from agent.jobs.definition import Job
 from agent.task_hub import to_task_hub
+from agent.view import View
 from orchestrators.following import Following
 from tests.devhost.simulation import START
 from tests.unit.orchestrators import test_on_the_sdk
@@ -35,9 +38,9 @@ class Retried(FollowUpRun):
 
         self.services.orders.place = watched  # type: ignore[method-assign]
 
-    async def follow(self, between: Any = lambda: None) -> None:
+    async def follow(self, between: Any = lambda: None, **fields: Any) -> None:
         await self.services.conversations.heard(CHAT, at=START)
-        job = Job(version=2, job_id="i", kind="order_laptop", requested_at=START, requested_by=CHAT)
+        job = Job(version=2, job_id="i", kind="order_laptop", requested_at=START, requested_by=CHAT, **fields)
         self.simulation.start("follow_up", to_task_hub(Following(job=job)))
         await self.simulation.run(between=between)
 
@@ -99,3 +102,34 @@ async def test_a_cancel_that_fails_while_a_step_is_tried_lets_the_job_go_on(
     assert "could not cancel" in sorry
     assert others == TOLD_ALL
     assert await run.board_says() == "done"
+
+
+async def test_a_stream_is_kept_alive_while_a_step_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Retried(tmp_path, monkeypatch, failures=5)
+    services, sent_at = run.services, [START]
+    view = View(kind="stream", opened_at=START, shown_at=START, sequence=1, shown="I have begun.")
+    claim = await services.turn_claims.insert("i", at=START)
+    assert claim is not None
+    await services.turn_claims.write(
+        msgspec.structs.replace(claim, state="acknowledged", sent_ids=("stream-1",), view=view)
+    )
+    send = services.connector.send
+
+    async def watched(outgoing: dict[str, Any], **how: Any) -> Any:
+        sent_at.append(run.simulation.now)
+        return await send(outgoing, **how)
+
+    services.connector.send = watched  # type: ignore[method-assign]
+    await run.follow(shown_as="stream")
+    kinds = [
+        entity["streamType"]
+        for call in services.connector.calls
+        for entity in (call.body or {}).get("entities", [])
+    ]
+    # After Teams' two minutes, what remains to be told comes as messages.
+    assert kinds == ["informative", "informative", "informative", "final"]
+    silences = [later - earlier for earlier, later in pairwise(sent_at[: len(kinds) + 1])]
+    assert max(silences) < timedelta(seconds=30)
+    assert services.connector.texts[-2:] == TOLD_ALL
