@@ -1,17 +1,16 @@
 """An answer is composed piece by piece, and shown while it grows in the stream that its turn has opened."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import msgspec
 
 from agent import follow_up as follow_ups
 from agent.addressing import ConversationUnknown
-from agent.answer import Answer, Citation
+from agent.answer import Answer
 from agent.delivery_record import DeliveryRecord
+from agent.draft import Draft
 from agent.follow_up import FollowUp
-from agent.job_entry import Progress
 from agent.job_view import words_of
 from agent.jobs import running
 from agent.jobs.catalog import job_of
@@ -97,36 +96,6 @@ async def _hold(job: Job, *, services: Services) -> DeliveryRecord | None:
     return None
 
 
-class _Draft:
-    """As much of the answer as there is."""
-
-    def __init__(self) -> None:
-        self.text = ""
-        self.citations: tuple[Citation, ...] = ()
-        self.progress: Progress | None = None
-
-    async def read(self, pieces: AsyncIterator[str | Progress | Citation]) -> None:
-        async for piece in pieces:
-            if isinstance(piece, Progress):
-                self.progress = piece
-            elif isinstance(piece, Citation):
-                self.citations = (*self.citations, piece)
-            else:
-                self.text += piece
-
-    @property
-    def answer(self) -> Answer:
-        return Answer(self.text, citations=self.citations, is_generated=True)
-
-    def ended_with(self, words: str) -> Answer:
-        """What there is, and after it why there is no more."""
-        if not self.text.strip():
-            return Answer(words)
-        fence = "\n```" if self.text.count("```") % 2 else ""  # or the words were part of the code
-        text = "\n\n".join(filter(None, (f"{self.text}{fence}", words)))
-        return Answer(text, citations=self.citations, is_generated=True)
-
-
 class _Composer:
     """One run. ``streamer``: None where nothing is to be streamed."""
 
@@ -143,7 +112,7 @@ class _Composer:
         self._streamer = streamer
         self._services = services
         self._clock = services.clock
-        self._draft = _Draft()
+        self._draft = Draft()
 
     async def run(self) -> ComposedOutcome:
         job = self._composition.job
@@ -154,7 +123,7 @@ class _Composer:
             return await self._end(reading)
         except Exception:
             if self._streamer:
-                await self._streamer.close(self._draft.ended_with(BROKEN_OFF).to_activity())
+                await self._streamer.close(self._cut_short(self._streamer, BROKEN_OFF).to_activity())
             raise
         finally:
             reading.cancel()
@@ -173,13 +142,14 @@ class _Composer:
         """Make the update that is due, or the final by which the stream is handed over."""
         view, now = streamer.view, self._clock.now()
         if now - view.opened_at >= STREAM_LASTS:
-            await streamer.close(self._draft.ended_with(HANDED_OVER).to_activity())
+            await streamer.close(self._cut_short(streamer, HANDED_OVER).to_activity())
             return
         words, kind = self._words(view)
         if now - view.shown_at >= (UPDATE_AFTER if words == view.shown else UPDATES_APART):
             await streamer.show(words, kind)
 
     def _words(self, view: View) -> tuple[str, UpdateKind]:
+        """What the stream is to show: the text as far as it may; until there is some, what is being done."""
         text = self._draft.text
         if text.strip():
             room = self._services.delivery_options.max_activity_bytes * STREAMED_SHARE
@@ -190,6 +160,11 @@ class _Composer:
         return words_of(self._draft.progress) or view.shown or job_of(
             self._composition.job
         ).title, "informative"
+
+    def _cut_short(self, streamer: Streamer, words: str) -> Answer:
+        """What the stream may show, and after it why there is no more."""
+        shown, kind = self._words(streamer.view)
+        return self._draft.cut_short(shown if kind == "streaming" else "", words)
 
     async def _end(self, reading: asyncio.Task[None]) -> ComposedOutcome:
         """Tell what came of it in its stream, if that is open. Raises what broke the composing."""
@@ -204,7 +179,7 @@ class _Composer:
         if streamer is None:
             return ComposedOutcome(outcome=outcome, view=self._composition.view)
         if isinstance(outcome, Failed) and streamer.view.open_stream and streamer.view.streamed:
-            whole = self._draft.ended_with(outcome.tell.text)
+            whole = self._cut_short(streamer, outcome.tell.text)
             outcome = Failed(tell=msgspec.structs.replace(whole, card=outcome.tell.card))
         is_told = await self._tell(outcome.tell, streamer)
         view = msgspec.structs.replace(streamer.view, ended="completed") if is_told else streamer.view

@@ -453,6 +453,22 @@ def test_of_a_very_long_answer_the_first_part_ends_the_stream(told: Any) -> None
     on_a_stream(work)
 
 
+def test_a_very_long_answer_is_handed_over_with_what_was_streamed_of_it(told: Any) -> None:
+    words = "A sentence of some words, so to say. " * 50
+    told(*[(1, words)] * 130)
+
+    async def work(services: StreamingServices, view: View) -> None:
+        outcome = await composed(services, view)
+        kind, closing = services.channel.kinds()[-1]
+        streamed = services.channel.kinds()[-2][1]
+        assert (kind, closing) == ("final", f"{streamed}\n\n{HANDED_OVER}")
+        assert len(streamed) < services.delivery_options.max_activity_bytes // 4
+        await follow_up(services, outcome)
+        assert " ".join(services.channel.messages).split() == (words * 130).split()
+
+    on_a_stream(work)
+
+
 def test_an_answer_that_the_channel_has_no_time_for_is_left_to_the_follow_up(told: Any) -> None:
     told((1, "It is so."), stop_cancels=False)
 
