@@ -81,7 +81,7 @@ async def send(follow_up: FollowUp, *, services: Services) -> FollowUpSent:
         connector=services.connector,
         options=services.delivery_options,
         clock=services.clock,
-        stream=follow_up.stream,
+        stream=stream,
     )
     if record.waits_until is None:
         return FollowUpSent(outcome=record.state)

@@ -81,7 +81,10 @@ async def _stream(showing: Showing, view: View, *, services: Services) -> View:
     clock = services.clock
     place = showing.job.requested_by.place
     streamer = Streamer(view, at=place, connector=services.connector, clock=clock)
-    words = words_of(showing.progress) or view.shown
+    news = words_of(showing.progress)
+    if not news and clock.now() < view.moves_on_at:
+        return view
+    words = news or view.shown
     if clock.now() - view.opened_at < CLOSE_AFTER:
         view = await streamer.show(words, "informative")
     else:

@@ -11,7 +11,7 @@ import msgspec
 from agent.answer import Answer
 from agent.job_entry import JobState
 from agent.jobs.catalog import job_of
-from agent.jobs.definition import Cancelled, Done, Failed, Job, Outcome, Waiting
+from agent.jobs.definition import Cancelled, Composing, Done, Failed, Job, Outcome, Waiting
 from agent.jobs.running import broken
 from agent.task_hub import to_task_hub
 from agent.view import View
@@ -34,10 +34,11 @@ class Following(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Tried(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a step of a job: its ``result``; or the ``error`` of its last try; or none of both, where
-    it was given up for the event that ``woken_by`` is, or as the user left."""
+    """What came of a step of a job: its ``result``, which may be told already; or the ``error`` of its last
+    try; or none of both, where it was given up for the event that ``woken_by`` is, or as the user left."""
 
     result: Any = None
+    is_told: bool = False
     error: Exception | None = None
     woken_by: Any = None
 
@@ -56,7 +57,7 @@ def follow(
     completed = context.wait_for_external_event(steps.COMPLETED)
     cancelled = cancelled or context.wait_for_external_event(steps.CANCEL)
     for _ in range(CHECKS_AN_EXECUTION):
-        tried = yield from _next(context, job, outcome, screen, cancelled)
+        tried = yield from _next(context, job, outcome, told, screen, cancelled)
         woken_by = tried.woken_by
         if tried.error:
             yield from _break(context, job, told + 1, screen)
@@ -65,15 +66,22 @@ def follow(
             outcome = tried.result
             if outcome.tell is not None:
                 told += 1
-                yield from screen.tell(told, outcome.tell, getattr(outcome, "progress", None))
+                if not tried.is_told:
+                    yield from screen.tell(told, outcome.tell, getattr(outcome, "progress", None))
+            if isinstance(outcome, Composing):
+                yield from screen.open()
+                continue
             if not isinstance(outcome, Waiting):
                 yield from _end(context, outcome, screen)
                 return _output(outcome, told)
             yield from screen.show(outcome)
+            waits_from = context.current_utc_datetime
             until_then = min(outcome.check_in, gives_up_at - context.current_utc_datetime)
             until = context.current_utc_datetime + max(until_then, SHORTEST_WAIT)
             woken_by = yield from screen.wait(until, cancelled, completed)
         if woken_by is completed:
+            if job.version >= 2 and context.current_utc_datetime - waits_from < SHORTEST_WAIT:
+                break  # as below
             completed = context.wait_for_external_event(steps.COMPLETED)
         elif woken_by is cancelled or screen.is_left:
             told += 1
@@ -87,12 +95,19 @@ def follow(
 
 
 def _next(
-    context: steps.Context, job: Job, outcome: Outcome | None, screen: Screen, cancelled: Any
+    context: steps.Context, job: Job, outcome: Outcome | None, told: int, screen: Screen, cancelled: Any
 ) -> Generator[Any, Any, Tried]:
-    """The job is begun, or checked on; a cancel is heeded while that backs off."""
+    """The job is begun, checked on, or its answer composed; a cancel is heeded while that backs off."""
     if outcome is None:
         begin = partial(steps.begin, context, job, screen.working)
         return (yield from _tried(context, job, begin, "beginning", screen, cancelled))
+    if isinstance(outcome, Composing):
+        compose = partial(steps.compose, context, job, screen.view, told + 1)
+        tried = yield from _tried(context, job, compose, "composing", screen, cancelled)
+        if tried.result is None:
+            return tried
+        screen.view = tried.result.view
+        return Tried(result=tried.result.outcome, is_told=tried.result.is_told)
     assert isinstance(outcome, Waiting), "what has ended is not followed"
     check = partial(steps.check, context, job, outcome, screen.working)
     return (yield from _tried(context, job, check, "checking", screen, cancelled))

@@ -39,6 +39,12 @@ class Screen:
             self._context, self._job, self.view, waiting.progress, is_told=is_told
         )
 
+    def open(self) -> Generator[Any, Any, View | None]:
+        """The view that the turn has opened."""
+        if self.view is None:
+            self.view = yield from steps.show_job(self._context, self._job, None, None)
+        return self.view
+
     def tell(
         self, number: int, answer: Answer, progress: Progress | None = None
     ) -> Generator[Any, Any, None]:

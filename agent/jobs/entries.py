@@ -32,7 +32,7 @@ def entry_of(job: Job, outcome: Outcome | Cancelled | Rejected | None, *, at: da
         updated_at=at,
         channel_id=job.requested_by.channel_id,
         conversation_id=job.requested_by.conversation_id,
-        has_begun=outcome is not None,
+        has_begun=outcome is not None and not isinstance(outcome, Composing),
         answer=outcome.tell if outcome and not goes_on else None,
         request=job.request,
     )

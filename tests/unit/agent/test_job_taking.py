@@ -1,0 +1,337 @@
+"""A turn tells its user in time: what came of the job where that is ready, else that it was taken on."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from agent.answer import Answer
+from agent.follow_up import FollowUp, send
+from agent.incoming import parse_incoming
+from agent.jobs import catalog
+from agent.jobs.definition import Done, Failed, Job, Outcome, Waiting
+from agent.ports import ChannelRefused, Services
+from agent.turn_budget import budget_of
+from agent.turn_claim import CLAIM_HOLDS, TurnInProgress
+from agent.turn_trouble import SORRY
+from tests.unit.turns import Channel, incoming_activity
+
+ARRIVED = datetime(2026, 1, 1, 12, tzinfo=UTC)
+TAKEN_ON = "I have begun to count."
+COUNTED = "There are seven."
+
+
+class Count:
+    """A job that is done as soon as it has begun."""
+
+    kind = "count"
+    title = "Count"
+    deadline = timedelta(minutes=5)
+    outcome: Outcome = Done(tell=Answer(COUNTED))
+
+    def recognises(self, text: str) -> bool:
+        return text == "count"
+
+    def acknowledgement(self, job: Job) -> Answer:
+        return Answer(TAKEN_ON)
+
+    async def begin(self, job: Job, *, services: Services) -> Outcome:
+        return self.outcome
+
+    async def check(self, job: Job, state: dict[str, Any], *, services: Services) -> Outcome:
+        return self.outcome
+
+    def failure(self, job: Job) -> Answer:
+        return Answer("I cannot count.")
+
+
+class CountAloud(Count):
+    stop_cancels = True
+
+
+@pytest.fixture
+def channel(monkeypatch: pytest.MonkeyPatch) -> Channel:
+    monkeypatch.setattr(catalog, "JOBS", [Count()])
+    return Channel()
+
+
+def counting(**fields: Any) -> dict[str, Any]:
+    return incoming_activity(text="count", **fields)
+
+
+async def follow_up_of(channel: Channel) -> str:
+    """What becomes of the first follow-up, as the job's orchestration sends it."""
+    follow_up = FollowUp(job=channel.started[0], number=1, answer=Answer(COUNTED))
+    return (await send(follow_up, services=channel.services)).outcome
+
+
+async def test_a_result_that_is_ready_in_time_is_the_reply_and_is_not_told_again(channel: Channel) -> None:
+    await channel.deliver(counting())
+    assert channel.services.connector.said == [COUNTED]
+    assert await follow_up_of(channel) == "sent"
+    assert channel.services.connector.said == [COUNTED]
+
+
+async def test_a_failure_that_is_ready_in_time_is_the_reply_too(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Count, "outcome", Failed(tell=Answer("There is nothing to count.")))
+    await channel.deliver(counting())
+    assert channel.services.connector.said == ["There is nothing to count."]
+
+
+async def test_a_job_that_waits_is_acknowledged_at_once(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Count, "outcome", Waiting(state={}, check_in=timedelta(days=1)))
+    began = channel.services.clock.now()
+    await channel.deliver(counting())
+    assert channel.services.connector.said == [TAKEN_ON]
+    assert channel.services.clock.now() - began < timedelta(seconds=1)
+
+
+async def test_a_job_that_takes_long_to_begin_is_acknowledged_before_the_budget_ends(
+    channel: Channel,
+) -> None:
+    channel.begins = False
+    began = channel.services.clock.now()
+    await channel.deliver(counting())
+    lasted = channel.services.clock.now() - began
+    assert timedelta(seconds=8) < lasted < channel.services.turn_budget
+    typed = [call for call in channel.services.connector.calls if (call.body or {}).get("type") == "typing"]
+    assert len(typed) == 1
+    assert channel.services.connector.said == [TAKEN_ON]
+
+
+async def test_the_first_follow_up_does_not_overtake_the_acknowledgement(channel: Channel) -> None:
+    channel.begins = False
+    claims, clock = channel.services.turn_claims, channel.services.clock
+    write = claims.write
+
+    async def die(claim: Any) -> Any:
+        if claim.state == "acknowledged":
+            raise ConnectionError("the process dies here")
+        return await write(claim)
+
+    claims.write = die  # type: ignore[method-assign]
+    await channel.deliver(counting())
+    claims.write = write  # type: ignore[method-assign]
+    assert await follow_up_of(channel) == "busy"
+    clock.step(CLAIM_HOLDS)
+    assert await follow_up_of(channel) == "sent"
+    assert channel.services.connector.said == [TAKEN_ON, COUNTED]
+
+
+async def test_what_its_orchestration_told_already_is_acknowledged_alone(channel: Channel) -> None:
+    """A delivery that goes on with a dead one's turn comes late."""
+    _, incoming = parse_incoming(json.dumps(counting()).encode())
+    claimed_at = channel.services.clock.now()
+    await channel.services.turn_claims.insert(incoming.turn_key, at=claimed_at)
+    channel.services.clock.step(CLAIM_HOLDS)
+    start_job = channel._start_job
+
+    async def start_and_tell(job: Job, *, may_exist: bool) -> None:
+        await start_job(job, may_exist=may_exist)
+        await channel.services.conversations.heard(job.requested_by, at=claimed_at)
+        channel.services.clock.step(CLAIM_HOLDS)
+        assert await follow_up_of(channel) == "sent"
+
+    channel._start_job = start_and_tell  # type: ignore[method-assign]
+    await channel.deliver(counting())
+    assert channel.services.connector.said == [COUNTED, TAKEN_ON]
+
+
+async def test_a_result_that_the_channel_refused_is_left_to_the_orchestration(channel: Channel) -> None:
+    channel.services.connector.errors.append(ChannelRefused("the channel answered 400 BadArgument"))
+    with pytest.raises(ChannelRefused):
+        await channel.deliver(counting())
+    channel.services.clock.step(CLAIM_HOLDS)
+    assert await follow_up_of(channel) == "sent"
+
+
+async def test_a_waiting_turn_keeps_its_claim(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    channel.begins = False
+    taken: list[timedelta] = []
+    claims, began = channel.services.turn_claims, channel.services.clock.now()
+    take_over = claims.take_over
+
+    async def noted(claim: Any, *, at: datetime) -> Any:
+        taken.append(at - began)
+        return await take_over(claim, at=at)
+
+    claims.take_over = noted  # type: ignore[method-assign]
+    await channel.deliver(counting())
+    ages = [later - earlier for earlier, later in zip([timedelta(0), *taken], taken, strict=False)]
+    assert ages
+    assert max(ages) < CLAIM_HOLDS / 2
+
+
+async def test_a_turn_that_another_took_over_while_it_waited_says_nothing(channel: Channel) -> None:
+    channel.begins = False
+    claims, clock = channel.services.turn_claims, channel.services.clock
+    start_job = channel._start_job
+
+    async def taken_over(job: Job, *, may_exist: bool) -> None:
+        await start_job(job, may_exist=may_exist)
+        claim = await claims.read(job.job_id)
+        assert claim
+        await claims.take_over(claim, at=clock.now())
+
+    channel._start_job = taken_over  # type: ignore[method-assign]
+    with pytest.raises(TurnInProgress):
+        await channel.deliver(counting())
+    assert channel.services.connector.said == []
+
+
+async def test_a_board_that_is_out_of_order_holds_up_no_acknowledgement(channel: Channel) -> None:
+    channel.begins = False
+
+    async def broken(*_: Any, **__: Any) -> Any:
+        raise ConnectionError("the table is away")
+
+    channel.services.job_board.insert = broken  # type: ignore[method-assign]
+    await channel.deliver(counting())
+    assert channel.services.connector.said == [TAKEN_ON]
+
+
+async def test_a_user_whose_job_could_not_be_stored_is_told_so_once(channel: Channel) -> None:
+    async def broken(*_: Any, **__: Any) -> None:
+        raise ConnectionError("the task hub is away")
+
+    channel._start_job = broken  # type: ignore[method-assign]
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            await channel.deliver(counting())
+    assert channel.services.connector.said == [SORRY.text]
+
+
+async def test_a_task_hub_that_hangs_is_told_to_the_user_within_the_budget(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the machine's own time, and with a budget of little."""
+    channel.services.turn_budget = timedelta(0)
+    monkeypatch.setattr("agent.turn_budget.SHORTEST", timedelta(seconds=1.1))
+
+    async def hang(*_: Any, **__: Any) -> None:
+        await asyncio.Event().wait()
+
+    channel._start_job = hang  # type: ignore[method-assign]
+    with pytest.raises(TimeoutError):
+        await channel.deliver(counting())
+    assert channel.services.connector.said == [SORRY.text]
+
+
+async def test_an_answered_turn_is_answered_although_it_could_not_be_noted(channel: Channel) -> None:
+    async def broken(claim: Any) -> Any:
+        raise ConnectionError("the table is away")
+
+    channel.services.turn_claims.write = broken  # type: ignore[method-assign]
+    assert await channel.deliver(counting()) is None
+    assert channel.services.connector.said == [COUNTED]
+
+
+class TestHowItIsShown:
+    """The acknowledgement is the beginning of how the channel can show that the job runs."""
+
+    @pytest.fixture(autouse=True)
+    def slow(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Count, "outcome", Waiting(state={}, check_in=timedelta(days=1)))
+
+    async def view_kinds(self, channel: Channel) -> tuple[str | None, str | None]:
+        claim = await channel.services.turn_claims.read(channel.started[0].job_id)
+        assert claim
+        return channel.started[0].shown_as, claim.opened_view.kind if claim.opened_view else None
+
+    async def test_in_teams_by_a_card(self, channel: Channel) -> None:
+        await channel.deliver(counting())
+        (said,) = channel.said()
+        assert "text" not in said, "Teams tells no id of a text with a card"
+        assert said["summary"] == TAKEN_ON
+        card = said["attachments"][0]["content"]
+        assert card["actions"][0]["data"] == {"cancel": channel.started[0].job_id}
+        assert await self.view_kinds(channel) == ("card", "card")
+
+    @pytest.mark.parametrize(
+        "fields", [{"channelId": "webchat"}, {"channelData": {"productContext": "COPILOT"}}]
+    )
+    async def test_elsewhere_by_messages(self, channel: Channel, fields: dict[str, Any]) -> None:
+        await channel.deliver(counting(**fields))
+        (said,) = channel.said()
+        assert said["text"] == TAKEN_ON
+        assert await self.view_kinds(channel) == ("messages", None)
+
+    async def test_a_turn_that_is_answered_in_its_response_opens_nothing(self, channel: Channel) -> None:
+        response = await channel.deliver(counting(deliveryMode="expectReplies"))
+        assert response
+        assert response.body["activities"][0]["text"] == TAKEN_ON
+        assert await self.view_kinds(channel) == ("messages", None)
+
+    async def test_what_is_streamed_by_the_first_update_of_a_stream(
+        self, channel: Channel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(catalog, "JOBS", [CountAloud()])
+        await channel.deliver(counting())
+        (call,) = channel.services.connector.calls
+        assert call.body == {
+            "type": "typing",
+            "text": TAKEN_ON,
+            "entities": [{"type": "streaminfo", "streamType": "informative", "streamSequence": 1}],
+        }
+        assert await self.view_kinds(channel) == ("stream", "stream")
+
+    async def test_not_in_a_group_chat(self, channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(catalog, "JOBS", [CountAloud()])
+        await channel.deliver(counting(conversation={"id": "19:group", "conversationType": "groupChat"}))
+        assert await self.view_kinds(channel) == ("card", "card")
+
+    async def test_where_the_channel_refuses_the_stream_it_is_said_instead(
+        self, channel: Channel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(catalog, "JOBS", [CountAloud()])
+        channel.services.connector.errors.append(ChannelRefused("the channel answered 405 BadArgument"))
+        await channel.deliver(counting())
+        assert channel.services.connector.said == [TAKEN_ON]
+        assert await self.view_kinds(channel) == ("stream", None)
+        await channel.deliver(counting())
+        assert channel.services.connector.said == [TAKEN_ON]
+
+    async def test_a_result_that_comes_first_ends_the_stream(
+        self, channel: Channel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(catalog, "JOBS", [CountAloud()])
+        await channel.deliver(counting())
+        assert await follow_up_of(channel) == "sent"
+        final = channel.services.connector.calls[-1].body or {}
+        (info,) = final["entities"]
+        assert (final["text"], info["streamType"], info["streamId"]) == (COUNTED, "final", "sent-1")
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "by", "ends"),
+    [
+        ("2026-01-01T12:00:00Z", 10, 13),
+        ("2026-01-01T11:59:56.5Z", 6.5, 9.5),
+        ("2026-01-01T13:59:57+02:00", 7, 10),
+        ("2026-01-01T11:00:00Z", 3, 6),  # delivered again
+        ("2026-01-01T12:00:07Z", 10, 13),  # its clock is ahead
+        ("2026-01-01T11:59:58", 8, 11),
+        ("yesterday", 10, 13),
+        (17, 10, 13),
+        (None, 10, 13),
+    ],
+)
+def test_the_budget_counts_from_the_time_that_the_channel_put_on_the_activity(
+    timestamp: Any, by: float, ends: float
+) -> None:
+    _, incoming = parse_incoming(json.dumps(counting(timestamp=timestamp)).encode())
+    budget = budget_of(incoming, arrived=ARRIVED, lasts=timedelta(seconds=10))
+    assert budget.acknowledge_by - ARRIVED == timedelta(seconds=by)
+    assert budget.ends_at - ARRIVED == timedelta(seconds=ends)
+
+
+def test_no_budget_lasts_longer_than_the_channel_waits() -> None:
+    _, incoming = parse_incoming(json.dumps(counting()).encode())
+    budget = budget_of(incoming, arrived=ARRIVED, lasts=timedelta(seconds=12))
+    assert budget.ends_at - ARRIVED == timedelta(seconds=14)
