@@ -74,12 +74,10 @@ class OpenAIAnswerer:
         try:
             async with (
                 await self._asked(question, asked_by=asked_by) as stream,
-                aclosing(_pieces(stream)) as pieces,
+                aclosing(_pieces(stream, ends_at=ends_at)) as pieces,
             ):
                 async for piece in pieces:
                     yield piece
-                    if time.monotonic() > ends_at:
-                        raise AnswererBusy("the answer takes too long", retry_after=CUT_OFF)
         except openai.APIError as error:
             raise error_of(error) from error
         except json.JSONDecodeError as error:  # which the library lets through
@@ -99,7 +97,9 @@ class OpenAIAnswerer:
         )
 
 
-async def _pieces(stream: AsyncStream[ChatCompletionChunk]) -> AsyncGenerator[str | Citation, None]:
+async def _pieces(
+    stream: AsyncStream[ChatCompletionChunk], *, ends_at: float
+) -> AsyncGenerator[str | Citation, None]:
     """What the chunks say. Raises AnswererRefused, and AnswererBusy where they end before the answer does."""
     ended, cited = "", set()
     async for chunk in stream:
@@ -113,6 +113,8 @@ async def _pieces(stream: AsyncStream[ChatCompletionChunk]) -> AsyncGenerator[st
                     cited.add(citation.url)
                     yield citation
             ended = choice.finish_reason or ended
+        if not ended and time.monotonic() > ends_at:
+            raise AnswererBusy("the answer takes too long", retry_after=CUT_OFF)
     if not ended:
         raise AnswererBusy("the answer broke off", retry_after=CUT_OFF)
     if ended == "length":

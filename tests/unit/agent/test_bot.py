@@ -65,7 +65,7 @@ async def test_what_asks_for_no_laptop_orders_none(channel: Channel, text: str) 
 
 
 @pytest.mark.parametrize(
-    "fields", [{"text": "what is the weather?"}, {"text": ""}, {"text": None}, {"value": 7, "text": None}]
+    "fields", [{"text": "the weather"}, {"text": ""}, {"text": None}, {"value": 7, "text": None}]
 )
 async def test_anything_else_gets_a_helpful_answer(channel: Channel, fields: dict[str, Any]) -> None:
     await channel.deliver(incoming_activity(**fields))
