@@ -113,10 +113,10 @@ async def _pieces(
                     cited.add(citation.url)
                     yield citation
             ended = choice.finish_reason or ended
-        if not ended and time.monotonic() > ends_at:
-            raise AnswererBusy("the answer takes too long", retry_after=CUT_OFF)
+        if time.monotonic() > ends_at:
+            break
     if not ended:
-        raise AnswererBusy("the answer broke off", retry_after=CUT_OFF)
+        raise AnswererBusy("the answer broke off, or took too long", retry_after=CUT_OFF)
     if ended == "length":
         yield " …"
 

@@ -291,7 +291,7 @@ async def test_what_breaks_off_is_told_after_the_pieces_that_came(
 async def test_an_answer_that_does_not_end_is_left_and_its_connection_closed(
     server: AnswererServer, asking: Callable[..., OpenAIAnswerer]
 ) -> None:
-    server.ends = "never"
+    server.chunks, server.ends = words("It depends."), "never"
     error, text = await failed(asking(lasts=timedelta(seconds=0.1)))
     assert isinstance(error, AnswererBusy)
     assert text.startswith("It depends.")
