@@ -20,12 +20,16 @@ ACKNOWLEDGED_SOON = timedelta(seconds=2)
 
 
 class FollowUp(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The ``number``-th thing this job tells, from 1; as the final of ``stream`` where that is still open."""
+    """The ``number``-th thing this job tells, from 1; as the final of ``stream`` where that is still open.
+
+    ``is_unseen``: the orchestration has not seen yet what its turn opened, which may be a stream.
+    """
 
     job: Job
     number: int
     answer: Answer
     stream: OpenStream | None = None
+    is_unseen: bool = False
 
 
 class FollowUpSent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -72,7 +76,10 @@ async def send(follow_up: FollowUp, *, services: Services) -> FollowUpSent:
         claim = await acknowledged(follow_up.job.job_id, at_most=ACKNOWLEDGED_SOON, services=services)
         if claim and claim.state != "acknowledged":
             return FollowUpSent(outcome="busy", retry_in=LOOK_AGAIN_SECONDS)
-        stream = stream or (claim.opened_view.open_stream if claim and claim.opened_view else None)
+        if follow_up.is_unseen and claim and claim.opened_view:
+            stream = claim.opened_view.open_stream
+    if stream:
+        await services.clock.sleep(stream.pause(services.clock.now()).total_seconds())
     record = await deliver(
         _message(follow_up),
         when_ambiguous=services.delivery_options.ambiguous_sends or "resend",

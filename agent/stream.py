@@ -4,10 +4,13 @@ Teams documentation, "Stream bot messages": updates are of the type ``typing`` a
 final is a message, has no number, and begins with the text that was streamed before it.
 """
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
+# Teams takes one request a second, measured here from the answer to the one before.
+PACE = timedelta(seconds=1)
 LONGEST_INFORMATIVE = 1000  # characters; Teams takes 1 KB
 
 
@@ -16,6 +19,11 @@ class OpenStream(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     stream_id: str
     text: str = ""
+    shown_at: datetime | None = None
+
+    def pause(self, now: datetime) -> timedelta:
+        """How long until the stream takes its next request."""
+        return max(self.shown_at + PACE - now, timedelta(0)) if self.shown_at else timedelta(0)
 
 
 def informative(text: str, *, stream_id: str | None, sequence: int) -> dict[str, Any]:

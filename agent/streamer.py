@@ -15,13 +15,10 @@ from agent.ports import (
     StreamEnded,
     StreamPartDropped,
 )
-from agent.stream import final, informative, streaming
+from agent.stream import PACE, final, informative, streaming
 from agent.view import View
 
 UpdateKind = Literal["informative", "streaming"]
-
-# Teams takes one request a second, measured here from the answer to the one before.
-PACE = timedelta(seconds=1)
 
 
 class Streamer:

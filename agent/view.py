@@ -42,7 +42,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         """The stream, while it takes updates and its final."""
         if self.kind != "stream" or self.ended or not self.activity_id:
             return None
-        return OpenStream(stream_id=self.activity_id, text=self.streamed)
+        return OpenStream(stream_id=self.activity_id, text=self.streamed, shown_at=self.shown_at)
 
     @property
     def is_streaming(self) -> bool:

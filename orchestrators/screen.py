@@ -50,7 +50,9 @@ class Screen:
     ) -> Generator[Any, Any, None]:
         """Tell the user something: in the stream that is open, which it ends, or in a message of its own."""
         stream = self.view.open_stream if self.view else None
-        yield from steps.tell(self._context, self._job, number, answer, progress, stream=stream)
+        yield from steps.tell(
+            self._context, self._job, number, answer, progress, stream=stream, is_unseen=self.view is None
+        )
         if self.view and stream:
             self.view = msgspec.structs.replace(self.view, ended="completed")
 

@@ -190,6 +190,7 @@ def tell(
     progress: Progress | None = None,
     *,
     stream: OpenStream | None = None,
+    is_unseen: bool = False,
 ) -> Generator[Any, Any, FollowUpSent]:
     """Tell the user the ``number``-th thing of this job, as the final of ``stream``; how it ended.
 
@@ -197,7 +198,9 @@ def tell(
     or more; it never fails the job, whose work does not depend on it.
     """
     show(context, "telling", progress, number=number)
-    follow_up = to_task_hub(FollowUp(job=job, number=number, answer=answer, stream=stream))
+    follow_up = to_task_hub(
+        FollowUp(job=job, number=number, answer=answer, stream=stream, is_unseen=is_unseen)
+    )
     for _ in range(MOST_WAITS_TO_TELL):
         try:
             plain = yield context.call_activity_with_retry(send_follow_up, RETRIES, follow_up)

@@ -63,7 +63,7 @@ def counting(**fields: Any) -> dict[str, Any]:
 
 async def follow_up_of(channel: Channel) -> str:
     """What becomes of the first follow-up, as the job's orchestration sends it."""
-    follow_up = FollowUp(job=channel.started[0], number=1, answer=Answer(COUNTED))
+    follow_up = FollowUp(job=channel.started[0], number=1, answer=Answer(COUNTED), is_unseen=True)
     return (await send(follow_up, services=channel.services)).outcome
 
 
