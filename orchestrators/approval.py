@@ -26,6 +26,8 @@ STATES: dict[type, JobState] = {Rejected: "rejected", Failed: "failed", Cancelle
 # A card that cannot be shown as answered is left as it was; a question that cannot be put ends the job.
 MOST_TRIES_TO_ASK, MOST_TRIES_TO_SHOW = 60, 5
 LONGEST_PAUSE = timedelta(minutes=1)
+# The SDK gives an event that came early to each later wait: one that tells of no answer is heeded so often.
+MOST_WAKES = 5
 
 
 @blueprint.orchestration_trigger(context_name="context")
@@ -93,16 +95,19 @@ def _answer(
     assert asked.remind_at and asked.expires_at, "who was asked has some time"
     answered = context.wait_for_external_event(ANSWERED)
     is_reminded = asked.remind_at >= asked.expires_at
+    wakes = 0
     while True:
         until = asked.expires_at if is_reminded else asked.remind_at
+        events = (answered, cancelled) if wakes < MOST_WAKES else (cancelled,)
         woken_by = yield from steps.wait(
-            context, until - context.current_utc_datetime, answered, cancelled, progress=WAITING.progress
+            context, until - context.current_utc_datetime, *events, progress=WAITING.progress
         )
         wanted: Wanted = ""
         if woken_by is cancelled:
             wanted = "withdrawn"
         elif woken_by is answered:
             answered = context.wait_for_external_event(ANSWERED)
+            wakes += 1
         elif is_reminded:
             wanted = "expired"
         settled = yield from _settle(context, job, wanted)
