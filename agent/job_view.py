@@ -10,7 +10,7 @@ from agent.delivery import deliver
 from agent.job_card import running_card
 from agent.job_entry import JobState, Progress
 from agent.jobs.catalog import job_of
-from agent.jobs.definition import Job, JobDefinition, Streamed
+from agent.jobs.definition import Approved, Job, JobDefinition, Streamed
 from agent.ports import ChannelError, ChannelRefused, ConversationGone, Services
 from agent.proactive_message import ProactiveMessage, ToConversation
 from agent.streamer import Streamer
@@ -40,7 +40,12 @@ def view_kind(definition: JobDefinition, conversation: Conversation) -> ViewKind
     """
     if conversation.channel_id != TEAMS:
         return "messages"
-    if isinstance(definition, Streamed) and conversation.conversation_type == PERSONAL:
+    waits_for_people = isinstance(definition, Approved)  # longer than any stream lasts
+    if (
+        isinstance(definition, Streamed)
+        and not waits_for_people
+        and conversation.conversation_type == PERSONAL
+    ):
         return "stream"
     return "messages" if conversation.is_from_copilot else "card"
 

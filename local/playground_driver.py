@@ -18,6 +18,7 @@ JsonObject = dict[str, Any]
 INSTALLED = "/_debug/conversation/{}/installation"
 SAID = "/_conversation/v1/conversations/{}/messages"
 SUBMITTED = "/_conversation/v1/submit"
+INVOKED = "/_conversation/v1/invoke"
 CUSTOM = "/_internal/v1/customActivities"
 CONFIGURATION = "/_internal/v1/config"
 STREAM = "/_ws_conversation/v1/conversations/stream"
@@ -108,6 +109,18 @@ class PlaygroundDriver:
             "from": {"id": self.user_id},
         }
         await self._post(SUBMITTED, body)
+
+    async def execute(self, card: Shown, verb: str, data: JsonObject) -> None:
+        """Press an Action.Execute button of ``card``; ``data`` holds what was typed into the card, too."""
+        action = {"type": "Action.Execute", "title": verb, "verb": verb, "data": data}
+        body = {
+            "name": "adaptiveCard/action",
+            "value": {"action": action},
+            "from": {"id": self.user_id},
+            "conversation": {"id": card.conversation_id},
+            "replyToId": card.content["messageId"],
+        }
+        await self._post(INVOKED, body)
 
     async def pass_on(self, incoming: JsonObject) -> None:
         """Have the Playground send any channel activity to the agent, unchanged."""

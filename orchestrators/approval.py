@@ -45,8 +45,8 @@ def approval(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any
             ended, view = yield from _approved(context, job, view, cancelled)
         except Exception:
             # Whatever an activity raises arrives as this, once its retries are used up.
-            yield from _end(context, job, broken(job), view)
             yield from steps.note_broken(context, job)
+            yield from _end(context, job, broken(job), view)
             raise
         if ended is not None:
             yield from _end(context, job, ended, view)
