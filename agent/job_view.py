@@ -36,16 +36,12 @@ def view_kind(definition: JobDefinition, conversation: Conversation) -> ViewKind
     """How the channel can show a job of this kind there.
 
     Teams streams in personal chats alone; in Copilot a message that was sent cannot be changed (Microsoft 365
-    Copilot documentation, "Known issues", "Custom engine agents").
+    Copilot documentation, "Known issues", "Custom engine agents"). No stream lasts as long as people take.
     """
     if conversation.channel_id != TEAMS:
         return "messages"
-    waits_for_people = isinstance(definition, Approved)  # longer than any stream lasts
-    if (
-        isinstance(definition, Streamed)
-        and not waits_for_people
-        and conversation.conversation_type == PERSONAL
-    ):
+    may_stream = isinstance(definition, Streamed) and not isinstance(definition, Approved)
+    if may_stream and conversation.conversation_type == PERSONAL:
         return "stream"
     return "messages" if conversation.is_from_copilot else "card"
 

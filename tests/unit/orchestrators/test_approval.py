@@ -11,6 +11,7 @@ from adapters.in_memory import InMemoryServices
 from agent.approval import ApprovalState, approval_id_of
 from agent.conversation import Conversation
 from agent.job_entry import JobEntry, owner_key
+from agent.job_view import view_kind
 from agent.jobs import catalog
 from agent.jobs.definition import Job
 from agent.jobs.request_licence import RequestLicence
@@ -397,3 +398,10 @@ async def test_the_board_says_that_a_job_waits_for_an_answer(run: ApprovalRun) -
     await run.run()
     assert seen[0] == ("running", "Waits for an answer")
     assert (await run.entry()).has_begun
+
+
+def test_a_job_that_waits_for_people_is_not_streamed() -> None:
+    class InSeconds(RequestLicence):
+        stop_cancels = True
+
+    assert view_kind(InSeconds(), ASKER) == "card"
