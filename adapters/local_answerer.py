@@ -32,7 +32,7 @@ def _fact(asked: str, says: str, *, source: str) -> Fact:
 
 FACTS = (
     _fact(
-        r"\b(what|which).* (can|do) (you|i)\b|\bhelp\b|\bjobs?\b",
+        r"\b(what|which).* (can|do) (you|i)\b|\bhelp\b",
         "You ask for a job in your own words, such as 'order a laptop': it goes on in the background, and you"
         " are told as soon as there is news.",
         source="docs/how-it-works.md",

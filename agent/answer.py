@@ -31,11 +31,14 @@ class Citation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def to_claim(self, position: int) -> dict[str, Any]:
         """The citation of the mark ``[position]``, as schema.org calls it."""
-        document = {"@type": "DigitalDocument", "name": _shortened(self.title, LONGEST_TITLE)}
+        document = {
+            "@type": "DigitalDocument",
+            "name": _shortened(self.title, LONGEST_TITLE),
+            # Teams takes a source without one; its SDKs say it must be there, and the Playground refuses it.
+            "abstract": _shortened(self.abstract or self.title, LONGEST_ABSTRACT),
+        }
         if self.url:
             document["url"] = self.url
-        if self.abstract:
-            document["abstract"] = _shortened(self.abstract, LONGEST_ABSTRACT)
         return {"@type": "Claim", "position": position, "appearance": document}
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from agent.jobs.chat import Chat
 from agent.jobs.definition import Job, JobDefinition
 from agent.jobs.order_laptop import OrderLaptop
 from agent.jobs.request_licence import RequestLicence
@@ -12,6 +13,7 @@ from agent.jobs.withdrawn import WITHDRAWN
 JOBS: Sequence[JobDefinition] = [
     OrderLaptop(),
     RequestLicence(),
+    Chat(),
 ]
 
 

@@ -122,7 +122,7 @@ def test_the_stand_ins_facts_can_be_cited(fact: Any) -> None:
 
 
 async def test_the_stand_in_marks_its_sources_in_the_text_and_says_what_it_is() -> None:
-    said = await pieces_of(LocalAnswerer(clock=SteppedClock()), "Can I cancel a job after a crash?")
+    said = await pieces_of(LocalAnswerer(clock=SteppedClock()), "When may I cancel after a crash?")
     text = "".join(piece for piece in said if isinstance(piece, str))
     sources = [piece for piece in said if isinstance(piece, Citation)]
     assert len(sources) == 3
@@ -291,7 +291,7 @@ async def test_what_breaks_off_is_told_after_the_pieces_that_came(
 async def test_an_answer_that_does_not_end_is_left_and_its_connection_closed(
     server: AnswererServer, asking: Callable[..., OpenAIAnswerer]
 ) -> None:
-    server.chunks, server.ends = words("It depends."), "never"
+    server.chunks, server.ends = [*words("It depends.")], "never"
     error, text = await failed(asking(lasts=timedelta(seconds=0.1)))
     assert isinstance(error, AnswererBusy)
     assert text.startswith("It depends.")

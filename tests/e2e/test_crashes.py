@@ -73,7 +73,7 @@ async def test_a_redelivered_turn_starts_no_second_job_and_says_nothing(
     assert (await post_turn(turn, ports=stack.ports))[0] == 200
     assert await told(playground, stack) == [1, 1, 1]
     await playground.pass_on(turn)  # and once more, after the job has ended
-    await playground.say("what else?")
+    await playground.say("and now")
     await playground.wait_for("I did not get that", seconds=10)
     assert playground.count(ACKNOWLEDGED) == 1
     assert len(await states_once_ended(stack)) == jobs_before + 1

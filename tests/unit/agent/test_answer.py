@@ -122,9 +122,9 @@ def test_a_citation_that_the_text_does_not_refer_to_is_referred_to_at_its_end() 
     assert [claim["position"] for claim in claims(answer)] == [1, 2]
 
 
-def test_a_source_without_address_and_abstract_has_its_title_alone() -> None:
+def test_a_source_without_address_and_abstract_has_its_title_for_an_abstract() -> None:
     (claim,) = claims(Answer("See [1].", citations=(HANDBOOK,)))
-    assert claim["appearance"] == {"@type": "DigitalDocument", "name": "Handbook"}
+    assert claim["appearance"] == {"@type": "DigitalDocument", "name": "Handbook", "abstract": "Handbook"}
 
 
 def test_a_card_without_text_has_no_place_for_citations() -> None:
