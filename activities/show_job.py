@@ -2,7 +2,7 @@
 
 import azure.durable_functions as df
 
-from agent.job_view import Showing, show
+from agent.job_view import Showed, Showing, show
 from agent.task_hub import from_task_hub, to_task_hub
 from composition import services
 
@@ -11,5 +11,6 @@ blueprint = df.Blueprint()
 
 @blueprint.activity_trigger(input_name="showing")
 async def show_job(showing: dict) -> dict:
-    """Show what a Showing says; the View as it is then."""
-    return to_task_hub(await show(from_task_hub(showing, Showing), services=services()))
+    """Show what a Showing says; what it Showed."""
+    view = await show(from_task_hub(showing, Showing), services=services())
+    return to_task_hub(Showed(view=view))

@@ -1,7 +1,5 @@
 """A follow-up: one thing that a job tells its user, later, in the conversation in which it was asked for."""
 
-from datetime import timedelta
-
 import msgspec
 
 from agent.answer import Answer
@@ -13,10 +11,8 @@ from agent.mention import Mention
 from agent.ports import Services
 from agent.proactive_message import ProactiveMessage, ToConversation
 from agent.stream import OpenStream
-from agent.told_in_turn import LOOK_AGAIN_SECONDS, acknowledged
+from agent.told_in_turn import ACKNOWLEDGED_SOON, LOOK_AGAIN_SECONDS, acknowledged
 from agent.undelivered import close_undelivered
-
-ACKNOWLEDGED_SOON = timedelta(seconds=2)
 
 
 class FollowUp(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

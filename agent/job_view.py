@@ -14,8 +14,7 @@ from agent.jobs.definition import Approved, Job, JobDefinition, Streamed
 from agent.ports import ChannelError, ChannelRefused, ConversationGone, Services
 from agent.proactive_message import ProactiveMessage, ToConversation
 from agent.streamer import Streamer
-from agent.told_in_turn import acknowledged
-from agent.turn_claim import CLAIM_HOLDS
+from agent.told_in_turn import ACKNOWLEDGED_SOON, acknowledged
 from agent.view import CLOSE_AFTER, View, ViewKind
 
 TEAMS = "msteams"
@@ -53,13 +52,19 @@ def words_of(progress: Progress | None) -> str:
     return progress.step if progress.percent is None else f"{progress.step} ({progress.percent}%)"
 
 
-async def show(showing: Showing, *, services: Services) -> View:
-    """Show how the job is, where that is not shown yet; the view as it is then.
+class Showed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The view as it is now; None while the turn has not told yet what it opened."""
+
+    view: View | None
+
+
+async def show(showing: Showing, *, services: Services) -> View | None:
+    """Show how the job is, where that is not shown yet; the view as it is then, None while there is none.
 
     What the channel does not take is not shown: no job depends on it. Raises what storage raises.
     """
     view = showing.view or await _opened(showing.job, services=services)
-    if view.ended:
+    if view is None or view.ended:
         return view
     moves = {"stream": _stream, "card": _update_card, "messages": _message}
     try:
@@ -70,9 +75,14 @@ async def show(showing: Showing, *, services: Services) -> View:
         return msgspec.structs.replace(view, shown_at=services.clock.now())
 
 
-async def _opened(job: Job, *, services: Services) -> View:
-    """What the job's turn has opened; messages, where it opened nothing, or has died."""
-    claim = await acknowledged(job.job_id, at_most=CLAIM_HOLDS, services=services)
+async def _opened(job: Job, *, services: Services) -> View | None:
+    """What the job's turn has opened; messages, where it opened nothing, or has died; None where it is at it.
+
+    The job goes on meanwhile, so this waits for a moment only.
+    """
+    claim = await acknowledged(job.job_id, at_most=ACKNOWLEDGED_SOON, services=services)
+    if claim and claim.state != "acknowledged":
+        return None
     opened = claim.opened_view if claim else None
     return opened or View(kind="messages", opened_at=job.requested_at, shown_at=job.requested_at)
 

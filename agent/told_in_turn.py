@@ -13,6 +13,7 @@ from agent.turn_claim import CLAIM_HOLDS, TurnClaim
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN_SECONDS = 0.25
+ACKNOWLEDGED_SOON = timedelta(seconds=2)  # as a rule
 
 
 async def acknowledged(job_id: str, *, at_most: timedelta, services: Services) -> TurnClaim | None:

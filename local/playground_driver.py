@@ -26,11 +26,15 @@ STREAM = "/_ws_conversation/v1/conversations/stream"
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """One message of the agent that the page would show, and when it came (``time.monotonic()``)."""
+    """One message of the agent that the page would show, and when it came (``time.monotonic()``).
+
+    ``is_update``: it takes the place of one that was shown before.
+    """
 
     at: float
     conversation_id: str
     content: JsonObject
+    is_update: bool = False
 
     @property
     def everything(self) -> str:
@@ -150,8 +154,8 @@ class PlaygroundDriver:
                 raise NotShownError(f"{wanted} was not shown within {seconds:g} s") from None
 
     def count(self, part: str) -> int:
-        """How many of the messages so far hold ``part``."""
-        return sum(part in shown.everything for shown in self.shown)
+        """How many of the messages so far hold ``part``, as they were when they came."""
+        return sum(part in shown.everything for shown in self.shown if not shown.is_update)
 
     async def _read(self) -> None:
         async for frame in self._stream:
@@ -164,6 +168,7 @@ class PlaygroundDriver:
                         at=time.monotonic(),
                         conversation_id=event["actionConversationId"],
                         content=event["message"],
+                        is_update=event["action"] == "updateMessage",
                     )
                 )
                 self._news.set()

@@ -18,7 +18,7 @@ from agent.answer import Answer
 from agent.composing import ComposedOutcome, Composition
 from agent.follow_up import FollowUp, FollowUpSent
 from agent.job_entry import JobState, Progress
-from agent.job_view import Showing, words_of
+from agent.job_view import Showed, Showing, words_of
 from agent.jobs.catalog import job_of
 from agent.jobs.definition import Cancelled, Done, Job, Outcome, Retried, Waiting
 from agent.jobs.running import Check
@@ -158,7 +158,7 @@ def show_job(
     if job.version < 2 or job.shown_as is None:
         return view
     words = words_of(progress)
-    is_news = view is None or (bool(words) and words != view.shown and not is_told)
+    is_news = view is None or (words not in ("", view.shown) and not (is_told and view.kind == "messages"))
     if not (is_news or is_due) or (view and view.ended):
         return view
     return (yield from _show_job(context, Showing(job=job, view=view, progress=progress), view))
@@ -178,8 +178,8 @@ def _show_job(context: Context, showing: Showing, view: View | None) -> Generato
         plain = yield context.call_activity_with_retry(show_job_function, RETRIES, to_task_hub(showing))
     except Exception:  # noqa: BLE001 - whatever an activity raises arrives as this; no job depends on it
         return view
-    shown: View = from_task_hub(plain, View)
-    return shown
+    shown: Showed = from_task_hub(plain, Showed)
+    return shown.view
 
 
 def tell(

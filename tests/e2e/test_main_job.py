@@ -22,7 +22,7 @@ async def test_installing_the_agent_brings_one_welcome_card(
     stack: Stack, playground: PlaygroundDriver
 ) -> None:
     await playground.install()
-    welcome = await playground.wait_for("Order a laptop", seconds=10)
+    welcome = await playground.wait_for("Hello! Here is what I can do", seconds=10)
     assert welcome.content["attachments"][0]["contentType"] == "application/vnd.microsoft.card.adaptive"
     await playground.install()
     await playground.say("do something")
@@ -46,7 +46,7 @@ async def test_pressing_the_button_of_the_welcome_card_orders(
     stack: Stack, playground: PlaygroundDriver
 ) -> None:
     await playground.say("hello")
-    welcome = await playground.wait_for("Order a laptop", seconds=10)
+    welcome = await playground.wait_for("Hello! Here is what I can do", seconds=10)
     actions = welcome.content["attachments"][0]["content"]["actions"]
     [order] = [action for action in actions if action["title"] == "Order a laptop"]
     await playground.press(welcome, order["data"])
@@ -74,7 +74,7 @@ async def test_an_order_is_listed_and_cancelled_by_its_button(run_stack: RunStac
             await playground.wait_for("This has ended already: Order a laptop (cancelled).", seconds=20)
             await playground.say("status")
             await playground.wait_for("Order a laptop: cancelled", seconds=20)
-            once = ("Thank you", "(10%)", "I am cancelling", CANCELLED, "has ended already")
+            once = ("Thank you", "I am cancelling", CANCELLED, "has ended already")
             assert [playground.count(text) for text in once] == [1] * len(once)
             assert playground.count(PLACED) == playground.count(DELIVERED) == 0
 
