@@ -29,6 +29,8 @@ from agent.jobs.entries import entry_of
 from agent.jobs.running import broken, noting_why
 from agent.ports import ActivityNotFound, ChannelBusy, ChannelRefused, ConversationGone, Services
 from agent.proactive_message import ProactiveMessage, ToConversation, ToUser
+from agent.told_in_turn import acknowledged
+from agent.turn_claim import CLAIM_HOLDS
 
 WAITING = Waiting(state={}, check_in=timedelta(0), progress=Progress(step="Waits for an answer"))
 # What became of a question that counts as asked: what may have arrived may be answered.
@@ -87,12 +89,15 @@ async def ask(job: Job, *, services: Services) -> Asked:
     approval_id = approval_id_of(job.job_id)
     entry = await services.approvals.find(approval_id) or await _entered(job, definition, services=services)
     to = entry.approval.put_to or _asked_in(job)
+    # First of all, for the turn acknowledges a job as soon as it has begun.
+    await services.job_board.put(entry_of(job, WAITING, at=services.clock.now()))
+    if entry.approval.put_to is None:  # so that the question comes after the acknowledgement
+        await acknowledged(job.job_id, at_most=CLAIM_HOLDS, services=services)
     record = await _deliver(approval_id, to, approval_card(entry), services=services)
     if record.waits_until is not None:
         return Asked(outcome="busy", retry_in=_seconds_until(record.waits_until, services))
     if record.state not in ARRIVED:
         return Asked(outcome="unreachable")
-    await services.job_board.put(entry_of(job, WAITING, at=services.clock.now()))
     return Asked(
         outcome="asked",
         remind_at=min(entry.asked_at + entry.approval.remind_after, entry.expires_at),

@@ -139,6 +139,7 @@ def test_in_china_the_settings_tell_where_the_channel_is() -> None:
         ({"CallbackSecret": f"{LONG_SECRET},{SECRET_OF_THE_EXAMPLE}"}, "CallbackSecret.*example"),
         ({"AnswererKey": "secret"}, "AnswererModel"),
         ({"AnswererUrl": "https://models.example/v1/"}, "AnswererModel"),
+        ({"ApproverObjectId": "Megan"}, "ApproverObjectId"),
         ({"AnswererModel": "m"}, "AnswererKey"),
         ({"AnswererModel": "m", "AnswererKey": "my secret"}, "AnswererKey"),
         ({"AnswererModel": "m", "AnswererKey": "secret\n"}, "AnswererKey"),

@@ -17,6 +17,8 @@ from agent.jobs.definition import Job
 from agent.jobs.request_licence import RequestLicence
 from agent.ports import ActivityNotFound, ChannelBusy, ChannelRefused, ConversationGone
 from agent.task_hub import to_task_hub
+from agent.told_in_turn import LOOK_AGAIN_SECONDS
+from agent.turn_claim import CLAIM_HOLDS
 from orchestrators.approval import approval
 from orchestrators.following import Following
 from tests.unit.orchestrators.stepped_orchestration import SteppedOrchestration
@@ -405,3 +407,24 @@ def test_a_job_that_waits_for_people_is_not_streamed() -> None:
         stop_cancels = True
 
     assert view_kind(InSeconds(), ASKER) == "card"
+
+
+@pytest.mark.parametrize("is_alive", [True, False])
+async def test_a_confirmation_comes_after_the_acknowledgement(run: ApprovalRun, is_alive: bool) -> None:
+    claims, sleep = run.services.turn_claims, run.services.clock.sleep
+    claim = await claims.insert("job-1", at=run.started)
+    assert claim is not None
+    seen: list[int] = []
+
+    async def acknowledge(seconds: float) -> None:
+        await sleep(seconds)
+        seen.append(len(run.services.connector.calls))
+        assert (await run.entry()).has_begun, "the turn waits for that"
+        if is_alive and len(seen) == 3:
+            assert await claims.write(msgspec.structs.replace(claim, state="acknowledged"))
+
+    run.services.clock.sleep = acknowledge  # type: ignore[method-assign]
+    run.press(timedelta(hours=1), "approved")
+    assert (await run.run())["outcome"] == "done"
+    assert len(seen) == (3 if is_alive else CLAIM_HOLDS / timedelta(seconds=LOOK_AGAIN_SECONDS))
+    assert set(seen) == {0}

@@ -11,6 +11,8 @@ import azure.functions as func
 import pytest
 
 from adapters.in_memory import InMemoryServices
+from agent import asking
+from agent.approval import approval_id_of
 from agent.incoming import LARGEST_TURN, parse_incoming
 from agent.jobs import running
 from agent.ports import Caller, ChannelBusy, KeysUnavailable, NotAuthenticated, NotAuthorized
@@ -60,6 +62,47 @@ async def test_a_turn_is_answered_with_200_and_its_job_has_the_turns_key_as_inst
     assert endpoint.durable_client.started == [parse_incoming(body)[1].turn_key]
     assert endpoint.durable_client.given[0]["job"]["kind"] == "order_laptop"
     assert endpoint.services.connector.said == [THANKS]
+
+
+class TestApproval:
+    """A job that asks first, and the answer to it."""
+
+    async def begin(self, endpoint: Endpoint) -> str:
+        """The licence's job, whose first step is to ask."""
+        endpoint.durable_client.begin = lambda job: asking.ask(job, services=endpoint.services)
+        assert (await endpoint.post(incoming_activity(text="I need a licence"))).status_code == 200
+        (job_id,) = endpoint.durable_client.started
+        return job_id
+
+    async def answer(self, endpoint: Endpoint, job_id: str) -> dict[str, Any]:
+        data = {"approval": {"id": approval_id_of(job_id), "answer": "approved"}}
+        value = {"action": {"type": "Action.Execute", "verb": "approve", "data": data}}
+        invoke = incoming_activity(id="i-2", type="invoke", name="adaptiveCard/action", value=value)
+        response = await endpoint.post(invoke)
+        assert response.status_code == 200
+        body: dict[str, Any] = json.loads(response.get_body())
+        return body
+
+    async def test_it_has_an_orchestration_of_its_own(self, endpoint: Endpoint) -> None:
+        await endpoint.post(incoming_activity())
+        await endpoint.post(incoming_activity(id="i-2", text="I need a licence"))
+        assert endpoint.durable_client.orchestrators == ["follow_up", "approval"]
+
+    async def test_an_answer_is_written_down_and_wakes_it(self, endpoint: Endpoint) -> None:
+        job_id = await self.begin(endpoint)
+        body = await self.answer(endpoint, job_id)
+        assert body["type"] == "application/vnd.microsoft.card.adaptive"
+        assert endpoint.durable_client.raised == [(job_id, "answered")]
+
+    async def test_it_is_cancelled_while_it_waits(self, endpoint: Endpoint) -> None:
+        job_id = await self.begin(endpoint)
+        await endpoint.post(incoming_activity(id="i-2", text="cancel"))
+        assert endpoint.durable_client.raised == [(job_id, "cancel")]
+
+    async def test_an_answer_to_one_that_has_ended_is_told_so(self, endpoint: Endpoint) -> None:
+        job_id = await self.begin(endpoint)
+        endpoint.durable_client.statuses[job_id] = df.OrchestrationRuntimeStatus.Failed
+        assert "has ended already" in (await self.answer(endpoint, job_id))["value"]
 
 
 async def test_an_invoke_is_answered_in_the_body(endpoint: Endpoint) -> None:

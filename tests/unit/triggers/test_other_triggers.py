@@ -10,6 +10,7 @@ import pytest
 
 from adapters.in_memory import InMemoryServices
 from agent.answer import Answer
+from agent.approval import Approval, ApprovalEntry
 from agent.conversation import Conversation
 from agent.delivery_record import DeliveryRecord
 from agent.job_report import JobReport
@@ -220,8 +221,20 @@ async def test_what_ended_before_the_retention_is_dropped(services: InMemoryServ
     job = Job(job_id="old", kind="order_laptop", requested_at=old, requested_by=chat)
     entry = entry_of(job, Done(tell=Answer("done")), at=old)
     await services.job_board.put(entry)
+    approval = ApprovalEntry(
+        approval_id="old",
+        job_id="old",
+        title="",
+        approval=Approval(question="?"),
+        asked_by="",
+        put_to_key="",
+        asked_at=old,
+        expires_at=old,
+    )
+    await services.approvals.insert(approval)
     durable_client = RecordingDurableClient()
     await KEEP_HOUSE(timer=None, durable_client=durable_client)
+    assert await services.approvals.find("old") is None
     assert await services.turn_claims.read("old") is None
     assert await services.ledger.read("old") is None
     assert await services.job_board.find(entry.owner_key, "old") is None
