@@ -6,7 +6,7 @@ from typing import Literal
 
 Where = Literal["personal", "group", "copilot"]
 WantedJob = Literal["never", "at once", "under way", "after it", "after the job"]
-KINDS = ("plain", "waiting", "streamed", "patient")
+KINDS = ("plain", "waiting", "streamed", "patient", "composed")
 PLACES: tuple[Where, ...] = ("personal", "personal", "personal", "group", "copilot")
 REDELIVERIES: tuple[WantedJob, ...] = ("never", "never", "at once", "under way", "after it", "after the job")
 USERS, GROUPS, TENANTS = 120, 30, 4

@@ -5,7 +5,7 @@ import json
 import re
 import time
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import cast
 
@@ -46,7 +46,9 @@ async def run(plan: Plan, *, azurite: Azurite, place: Path) -> SoakRecord:
                 *(_play(turn, channel, at=began + turn.at) for turn in turns_of(plan)),
             )
             instances = await _once_ended(plan, hosts, session)
-            return await _record(connector, channel, hosts, instances, azurite=azurite)
+            record = await _record(connector, channel, hosts, instances, azurite=azurite)
+            _keep(record, connector.calls, place=place)
+            return record
         finally:
             await hosts.stop()
 
@@ -106,17 +108,29 @@ async def _record(
     )
 
 
+def _keep(record: SoakRecord, calls: list[Call], *, place: Path) -> None:
+    """Leave the evidence beside the hosts' logs."""
+    lines = [json.dumps(call.shown(), ensure_ascii=False) for call in calls]
+    (place / "calls.jsonl").write_text("\n".join(lines), "utf-8")
+    (place / "record.json").write_text(json.dumps(asdict(record), indent=1), "utf-8")
+
+
 def said_in(call: Call) -> list[Said]:
-    """What a message that was taken says of turns: a whole one, a stream's first part or its last."""
+    """What a message that was taken says of turns: a whole one, a stream's first part or its last.
+
+    A stream acknowledges with its first part alone; its last may show that once more.
+    """
     if not (call.accepted and call.operation in ("send", "reply") and isinstance(call.body, dict)):
         return []
     info = stream_info(call.body)
-    if info and info.get("streamType") != "final" and info.get("streamId"):
+    is_final = info is not None and info["streamType"] == "final"
+    if info and not is_final and info.get("streamId"):
         return []
     found = SAYS.findall(json.dumps(call.body, ensure_ascii=False))
     return [
         Said(number=int(number), says=cast("Says", says or broke), at=call.at)
         for number, says, broke in dict.fromkeys(found)
+        if not (is_final and says == "taken on")
     ]
 
 

@@ -11,6 +11,7 @@ from tests.soak.verdict import broken_promises
 PID, OTHER_PID = 11, 12
 DELIVERY = Delivery(began=100.0, ended=100.3, status=200)
 CUT = Delivery(began=100.0, ended=101.0, status=None, was_cut=True)
+AFTER_IT = Delivery(began=102.0, ended=108.0, status=200)
 TURN = Turn(number=1, turn_key="t1", is_button=False, sent_at=100.0, deliveries=(DELIVERY,))
 BUTTON = Turn(
     number=1,
@@ -56,8 +57,12 @@ PRESSED = {"turns": [BUTTON], "said": [DONE]}
             "turns": [replace(TURN, deliveries=(CUT, replace(DELIVERY, began=102.0, ended=112.0)))],
             "said": [replace(TAKEN_ON, at=112.0), DONE],
         },
+        # Who came while the killed one was alive may have waited for it in vain.
+        {"turns": [replace(TURN, deliveries=(CUT, replace(DELIVERY, ended=110.0, status=503), DELIVERY))]},
         # Its process was killed, so it is begun again.
         {"entered": [BEGUN, replace(BEGUN, at=101.5, pid=OTHER_PID)], "kills": [KILL]},
+        # Who held the stream was killed.
+        {"ledger": [SENT, replace(SENT, delivery_id="t1.stream", state="expired")], "kills": [KILL]},
         # A kill came into the stream.
         {
             "parts": [part(100.2), part(150.0), part(150.5, "final")],
@@ -96,7 +101,26 @@ def test_a_run_that_is_as_it_should_be_breaks_nothing(seen: dict[str, Any]) -> N
             {"turns": [replace(TURN, deliveries=(replace(CUT, was_cut=False), DELIVERY))]},
             "not answered, and no host was killed",
         ),
-        ({"turns": [replace(TURN, deliveries=(replace(DELIVERY, status=503),))]}, "never acknowledged"),
+        (
+            {"turns": [replace(TURN, deliveries=(DELIVERY, replace(DELIVERY, status=503)))]},
+            "a delivery was answered 503 after 0.3 s",
+        ),
+        # It came after the kill, and had the time to take the turn over.
+        (
+            {
+                "turns": [
+                    replace(
+                        TURN,
+                        deliveries=(
+                            CUT,
+                            replace(AFTER_IT, status=503),
+                            replace(DELIVERY, began=109.0, ended=109.3),
+                        ),
+                    )
+                ]
+            },
+            "a delivery was answered 503 after 6.0 s",
+        ),
         (
             {
                 "turns": [replace(BUTTON, deliveries=(replace(DELIVERY, body=1), replace(DELIVERY, body=2)))],
@@ -137,6 +161,7 @@ def test_a_run_that_is_as_it_should_be_breaks_nothing(seen: dict[str, Any]) -> N
         ({"running": ["t1"]}, "t1 still runs"),
         ({"ledger": [replace(SENT, state="busy", has_ended=False)]}, "is busy and has not ended"),
         ({"ledger": [replace(SENT, state="failed")]}, "ended as failed"),
+        ({"ledger": [SENT, replace(SENT, delivery_id="t1.stream", state="expired")]}, "ended as expired"),
         ({"turns": [replace(TURN, claim_state="claimed")]}, "its claim is claimed"),
         ({"unread": 2}, "2 messages are left"),
         ({"parts": [part(100.2), part(101.0), part(130.0, "final")]}, "0.80 s after each other"),
@@ -145,7 +170,7 @@ def test_a_run_that_is_as_it_should_be_breaks_nothing(seen: dict[str, Any]) -> N
         ({"parts": [*LONG_STREAM, part(221.0, "final")]}, "lasted 121.0 s"),
         (
             {"parts": [*STREAM, replace(part(131.0), was_taken=False, answer="403 ContentStreamNotAllowed")]},
-            "refused: 403 ContentStreamNotAllowed",
+            "refused, 1.00 s after the one before: 403 ContentStreamNotAllowed",
         ),
         # The killed process did not hold the stream.
         (
@@ -162,3 +187,8 @@ def test_each_broken_rule_is_named(seen: dict[str, Any], broken: str) -> None:
 
 def test_a_turn_of_which_its_user_was_told_nothing_is_named() -> None:
     assert "n1: its user was told nothing" in broken_promises(replace(GOOD, said=[]))
+
+
+def test_a_turn_that_no_delivery_acknowledged_is_named() -> None:
+    refused = replace(TURN, deliveries=(replace(DELIVERY, status=503),))
+    assert "n1: it was never acknowledged: [503]" in broken_promises(replace(GOOD, turns=[refused]))

@@ -4,13 +4,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
-from tests.soak.record import Entered, SoakRecord, Turn
+from tests.soak.record import Delivery, Entered, SoakRecord, Turn
 from tests.soak.streams import broken_streams
 
 BUDGET = 10.0  # seconds from a turn's timestamp to what its user sees
 CHANNEL_WAITS = 15.0  # seconds, then the channel gives a delivery up
 # A response is on its way while the follow-up is let go: what a busy machine may need to hand it over.
 HANDING_OVER = 2.0
+HELD_STREAM = ".stream"  # the end of the id by which one run alone holds a stream; whose died is expired
 STORING = 2.0  # seconds from a handler's end until the task hub has its result, on a busy machine
 
 
@@ -74,11 +75,18 @@ def _answers(turn: Turn) -> Iterator[str]:
             yield f"a delivery was answered {delivery.status} after {took:.1f} s"
         elif delivery.status is None and not delivery.was_cut:
             yield f"a delivery was not answered, and no host was killed: {delivery.body}"
+        elif not (delivery.was_cut or delivery.is_acknowledged or _waited_for_a_killed(delivery, turn)):
+            yield f"a delivery was answered {delivery.status} after {took:.1f} s: {delivery.body}"
     bodies = {repr(delivery.body) for delivery in turn.deliveries if delivery.is_acknowledged}
     if turn.is_button and len(bodies) > 1:
         yield f"its deliveries were answered differently: {' and '.join(sorted(bodies))}"
     if not any(delivery.is_acknowledged for delivery in turn.deliveries):
         yield f"it was never acknowledged: {[delivery.status for delivery in turn.deliveries]}"
+
+
+def _waited_for_a_killed(delivery: Delivery, turn: Turn) -> bool:
+    """Whether another delivery of the turn was killed meanwhile: then it may have been waited for in vain."""
+    return any(other.was_cut and delivery.began < other.ended for other in turn.deliveries)
 
 
 def _acknowledgement(turn: Turn, said: _Said) -> Iterator[str]:
@@ -157,9 +165,11 @@ def _left(record: SoakRecord) -> Iterator[str]:
     for job_id in record.running:
         yield f"the job {job_id} still runs, says the board"
     for sends in record.ledger:
+        is_ambiguous = sends.state == "ambiguous" and sends.ambiguities
+        is_of_killed = record.kills and sends.delivery_id.endswith(HELD_STREAM) and sends.state == "expired"
         if not sends.has_ended:
             yield f"the delivery {sends.delivery_id} is {sends.state} and has not ended"
-        elif sends.state != "sent" and not (sends.state == "ambiguous" and sends.ambiguities):
+        elif not (sends.state == "sent" or is_ambiguous or is_of_killed):
             yield f"the delivery {sends.delivery_id} ended as {sends.state}"
     for turn in record.turns:
         if turn.claim_state != "acknowledged":
