@@ -7,6 +7,7 @@ from local.playground_driver import PlaygroundDriver, Shown
 from local.stack import Stack
 from tests.e2e.conftest import RunStack
 from tests.e2e.jobs import states_once_ended
+from tests.e2e.test_crashes import kill_functions_host
 from tests.e2e.turns import message_turn, post_turn
 
 ASKED = "Your answer is needed"
@@ -92,6 +93,29 @@ async def test_a_redelivered_execute_gives_the_same_card(stack: Stack, playgroun
     assert (body["statusCode"], body["type"]) == (200, ADAPTIVE_CARD)
     assert body["value"]["body"][0]["text"] == "Approved"
     await playground.wait_for("Here is your licence for Write", seconds=30)
+
+
+async def test_a_kill_while_a_job_waits_for_its_answer_and_after_it_loses_and_doubles_nothing(
+    stack: Stack, playground: PlaygroundDriver
+) -> None:
+    asked = await asked_for("Paper", playground)
+    kill_functions_host(stack)
+    stack.start_functions_host()
+    action = {"type": "Action.Execute", "verb": "approve", "data": data_of(asked, "Approve")}
+    invoke = {
+        **message_turn("", playground=playground, ports=stack.ports),
+        "type": "invoke",
+        "name": "adaptiveCard/action",
+        "value": {"action": action},
+    }
+    first = await post_turn(invoke, ports=stack.ports)
+    kill_functions_host(stack)
+    stack.start_functions_host()
+    assert await post_turn(invoke, ports=stack.ports) == first
+    await playground.wait_for("Here is your licence for Paper", seconds=60)
+    assert set(await states_once_ended(stack)) == {"Completed"}
+    assert playground.count("Here is your licence for Paper") == 1
+    assert playground.count(ASKED) == 1
 
 
 async def test_a_licence_that_another_is_to_approve_is_put_to_them_and_withdrawn_by_who_asked(

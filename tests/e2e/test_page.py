@@ -57,5 +57,22 @@ async def test_a_person_sees_how_an_order_is_and_cancels_it(run_stack: RunStack,
 
 
 @pytest.mark.page
+async def test_a_person_approves_with_a_comment_and_the_card_shows_it(
+    stack: Stack, chromium_path: str
+) -> None:
+    async with open_page(playground_url(stack.ports), chromium_path=chromium_path) as page:
+        await page.say("I need a licence for Sketch")
+        asked = await page.card("May a licence for Sketch be given out?", seconds=20)
+        await page.keep_picture(PICTURES / "7-asked.png")
+        await asked.get_by_placeholder("May be left empty").fill("for a year")
+        await page.press(asked, "Approve")
+        ended = await page.card("for a year", seconds=20)
+        assert await ended.get_by_role("button").count() == 0
+        await page.card("Approved", seconds=20)
+        await page.bubble("Here is your licence for Sketch, approved by", seconds=30)
+        await page.keep_picture(PICTURES / "8-approved.png")
+
+
+@pytest.mark.page
 async def test_no_tool_tried_to_call_another_machine_meanwhile(stack: Stack) -> None:
     assert list(stack.logs.glob("*-refused.log")) == []
