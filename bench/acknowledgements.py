@@ -31,7 +31,7 @@ BUDGET_SECONDS, CHANNEL_SECONDS = 10.0, 15.0
 
 def acknowledgements(options: Options) -> Comparison:
     samples: list[Sample] = []
-    for number in range(options.rounds_or(3)):
+    for number in range(options.rounds_or(2)):
         with _all_running(options) as (stub, servers):
             concurrencies = options.concurrencies_or(CONCURRENCIES)
             for concurrency in random.sample(concurrencies, len(concurrencies)):

@@ -2,9 +2,12 @@
 
 import logging
 import random
+import shutil
+import tempfile
 import time
 from collections.abc import Sequence
 from itertools import count
+from pathlib import Path
 
 import msgspec
 
@@ -67,6 +70,12 @@ def _drained(program: Program, options: Options, *, jobs: int, tenants: int) -> 
             spent = server.cpu_seconds - before
     due_monotonic = due - (time.time() - time.monotonic())
     figures = figures_of(arrivals, due=due_monotonic, jobs=jobs)
+    if figures["lost"]:
+        kept = Path(tempfile.mkdtemp(prefix="afterword-bench-lost-"))
+        shutil.copy(server.log_path, kept)
+        log.warning(
+            "%d follow-ups of %s did not arrive; its log is in %s", figures["lost"], program.name, kept
+        )
     return {**figures, "CPU ms/follow-up": spent * 1000 / jobs}
 
 
