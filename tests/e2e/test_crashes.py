@@ -2,18 +2,28 @@
 
 import asyncio
 import signal
+from collections.abc import Iterator
 
 import aiohttp
+import pytest
 
 from local.playground_driver import PlaygroundDriver
 from local.stack import Stack
 from testconnector.server import running
+from tests.e2e.conftest import RunStack
 from tests.e2e.jobs import job_states, states_once_ended
 from tests.e2e.test_main_job import DELIVERED, PLACED
 from tests.e2e.turns import message_turn, post_turn
 
 ACKNOWLEDGED = "Thank you for ordering a laptop"
 POSTED = "I will keep you posted with updates."
+
+
+@pytest.fixture(scope="module")
+def stack(run_stack: RunStack) -> Iterator[Stack]:
+    """A start takes seconds, and what a dead turn began waits for it: an order is not delivered meanwhile."""
+    with run_stack({"OrderDeliverySeconds": "12"}) as running_stack:
+        yield running_stack
 
 
 def kill_functions_host(stack: Stack) -> None:
