@@ -15,7 +15,6 @@ from agent.job_commands import JobCanceller, JobCommands, WantedJob
 from agent.job_taking import JobStarter, JobTaking
 from agent.jobs.catalog import JOBS, job_asked_for
 from agent.ports import ChannelError, DeliveryAmbiguous, Services
-from agent.turn_budget import TurnBudget
 from agent.turn_replies import TurnReplies
 from agent.turns import claim_turn
 
@@ -35,7 +34,6 @@ class Bot(ActivityHandler):
         incoming: IncomingActivity,
         replies: TurnReplies,
         *,
-        budget: TurnBudget,
         start_job: JobStarter,
         cancel_job: JobCanceller,
         wake_job: JobWaker,
@@ -43,7 +41,7 @@ class Bot(ActivityHandler):
     ) -> None:
         self._incoming = incoming
         self._services = services
-        self._jobs = JobTaking(incoming, replies, budget=budget, start_job=start_job, services=services)
+        self._jobs = JobTaking(incoming, replies, start_job=start_job, services=services)
         self._commands = JobCommands(incoming, cancel_job=cancel_job, services=services)
         self._approvals = ApprovalCommands(incoming, wake_job=wake_job, services=services)
 

@@ -19,7 +19,6 @@ from agent.jobs.entries import entry_of
 from agent.ports import ChannelError, Services
 from agent.stream import informative
 from agent.told_in_turn import claim_in_turn, hand_back, note_told
-from agent.turn_budget import TurnBudget
 from agent.turn_replies import TurnReplies
 from agent.view import View, ViewKind
 
@@ -49,14 +48,13 @@ class JobTaking:
         incoming: IncomingActivity,
         replies: TurnReplies,
         *,
-        budget: TurnBudget,
         start_job: JobStarter,
         services: Services,
     ) -> None:
         self._incoming = incoming
         self._conversation = conversation_of(incoming)
         self._replies = replies
-        self._budget = budget
+        self._budget = replies.budget
         self._start_job = start_job
         self._services = services
 

@@ -8,17 +8,20 @@ from agent.incoming import IncomingActivity
 
 # The channel gives up a turn after 15 s, counted from its request.
 CHANNEL_WAITS = timedelta(seconds=14)
-# What is delivered again has an old timestamp, and an own 15 s all the same.
 SHORTEST = timedelta(seconds=3)
 REPLY_TAKES = timedelta(seconds=1)  # as a rule
 AFTER_THE_REPLY = timedelta(seconds=3)
 
 
 class TurnBudget(msgspec.Struct, frozen=True, kw_only=True):
-    """``acknowledge_by``: by when the user is told something; ``ends_at``: when the turn is given up."""
+    """``acknowledge_by``: by when the user is told something; ``ends_at``: when the turn is given up.
+
+    ``channel_ends_at``: when the channel gives this delivery up, if it was sent just before it ``arrived``.
+    """
 
     acknowledge_by: datetime
     ends_at: datetime
+    channel_ends_at: datetime
 
     @property
     def waits_until(self) -> datetime:
@@ -29,6 +32,12 @@ class TurnBudget(msgspec.Struct, frozen=True, kw_only=True):
         """How long the turn may still do something else than to tell its user."""
         return max((self.waits_until - now).total_seconds(), 0.5)
 
+    @property
+    def of_redelivery(self) -> "TurnBudget":
+        """The budget of a turn that was delivered before: its user has waited long enough, and the channel
+        waits anew, whatever the activity's timestamp says."""
+        return msgspec.structs.replace(self, ends_at=self.channel_ends_at)
+
 
 def budget_of(incoming: IncomingActivity, *, arrived: datetime, lasts: timedelta) -> TurnBudget:
     """The turn's budget: ``lasts`` from the time that the channel put on the activity.
@@ -37,9 +46,11 @@ def budget_of(incoming: IncomingActivity, *, arrived: datetime, lasts: timedelta
     """
     said = min(_time(incoming.timestamp) or arrived, arrived)
     acknowledge_by = max(said + lasts, arrived + SHORTEST)
+    channel_ends_at = arrived + CHANNEL_WAITS
     return TurnBudget(
         acknowledge_by=acknowledge_by,
-        ends_at=min(acknowledge_by + AFTER_THE_REPLY, arrived + CHANNEL_WAITS),
+        ends_at=min(acknowledge_by + AFTER_THE_REPLY, channel_ends_at),
+        channel_ends_at=channel_ends_at,
     )
 
 

@@ -19,6 +19,7 @@ from agent.ports import (
     TurnClaims,
 )
 from agent.sizing import fitted
+from agent.turn_budget import TurnBudget
 from agent.turn_claim import TurnClaim, TurnInProgress
 from agent.view import View
 
@@ -45,6 +46,7 @@ class TurnReplies:
         self,
         claim: TurnClaim,
         *,
+        budget: TurnBudget,
         when_ambiguous: WhenAmbiguous,
         max_activity_bytes: int,
         claims: TurnClaims,
@@ -52,6 +54,7 @@ class TurnReplies:
         clock: Clock,
     ) -> None:
         self.claim = claim
+        self.budget = budget
         self.is_one_on_its_way = False
         self._when_ambiguous = when_ambiguous
         self._max_activity_bytes = max_activity_bytes

@@ -51,6 +51,7 @@ async def take_turn(
         return claim.response
     replies = TurnReplies(
         claim,
+        budget=budget.of_redelivery if claim.is_resumed else budget,
         when_ambiguous=options.ambiguous_sends or "resend",
         max_activity_bytes=options.max_activity_bytes,
         claims=services.turn_claims,
@@ -59,7 +60,7 @@ async def take_turn(
     )
     response = None
     try:
-        async with asyncio.timeout(_seconds_until(budget.ends_at, clock)):
+        async with asyncio.timeout(_seconds_until(replies.budget.ends_at, clock)):
             try:
                 response = await answer(replies)
             except ConversationGone:
@@ -79,7 +80,7 @@ async def _claim_and_hear(
 ) -> TurnClaim:
     """Claim the turn, and keep what it tells of its conversation."""
     claims, clock = services.turn_claims, services.clock
-    async with asyncio.timeout(_seconds_until(budget.ends_at, clock)):
+    async with asyncio.timeout(_seconds_until(budget.channel_ends_at, clock)):
         claim, heard = await asyncio.gather(
             claim_turn(turn_key, claims=claims, clock=clock),
             services.conversations.heard(conversation, at=clock.now()),

@@ -60,7 +60,6 @@ async def answer_turn(
             bot = Bot(
                 incoming,
                 replies,
-                budget=budget,
                 start_job=partial(start_job, durable_client),
                 cancel_job=partial(cancel_job, durable_client),
                 wake_job=partial(wake_job, durable_client),

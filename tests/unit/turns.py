@@ -58,7 +58,6 @@ class Channel:
             bot = Bot(
                 incoming,
                 replies,
-                budget=budget,
                 start_job=self._start_job,
                 cancel_job=self._cancel_job,
                 wake_job=self._wake_job,

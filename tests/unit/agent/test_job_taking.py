@@ -13,8 +13,9 @@ from agent.incoming import parse_incoming
 from agent.jobs import catalog
 from agent.jobs.definition import Done, Failed, Job, Outcome, Waiting
 from agent.ports import ChannelRefused, Services
-from agent.turn_budget import budget_of
+from agent.turn_budget import TurnBudget, budget_of
 from agent.turn_claim import CLAIM_HOLDS, TurnInProgress
+from agent.turn_replies import TurnReplies
 from agent.turn_trouble import SORRY
 from tests.unit.turns import Channel, incoming_activity
 
@@ -335,3 +336,27 @@ def test_no_budget_lasts_longer_than_the_channel_waits() -> None:
     _, incoming = parse_incoming(json.dumps(counting()).encode())
     budget = budget_of(incoming, arrived=ARRIVED, lasts=timedelta(seconds=12))
     assert budget.ends_at - ARRIVED == timedelta(seconds=14)
+
+
+async def test_a_turn_that_goes_on_with_a_dead_ones_has_the_channels_whole_time(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the channel delivers again has an old timestamp, and must wait until the claim is dead."""
+    clock = channel.services.clock
+    old = clock.now() - timedelta(seconds=7)
+    activity = counting(timestamp=old.isoformat())
+    _, incoming = parse_incoming(json.dumps(activity).encode())
+    await channel.services.turn_claims.insert(incoming.turn_key, at=clock.now())
+    budgets: list[TurnBudget] = []
+    made = TurnReplies.__init__
+
+    def noted(self: TurnReplies, *what: Any, budget: TurnBudget, **how: Any) -> None:
+        budgets.append(budget)
+        made(self, *what, budget=budget, **how)
+
+    monkeypatch.setattr(TurnReplies, "__init__", noted)
+    arrived = clock.now()
+    await channel.deliver(activity)
+    assert clock.now() - arrived < timedelta(seconds=11)
+    assert budgets[0].ends_at - arrived == timedelta(seconds=14)
+    assert channel.services.connector.said == [COUNTED]

@@ -10,6 +10,7 @@ from adapters.in_memory import InMemoryTurnClaims, RecordingConnector, SteppedCl
 from agent.conversation import Place
 from agent.delivery_record import WhenAmbiguous
 from agent.ports import ChannelBusy, ChannelRefused, DeliveryAmbiguous
+from agent.turn_budget import TurnBudget
 from agent.turn_claim import CLAIM_HOLDS, TurnClaim, TurnInProgress
 from agent.turn_replies import TurnReplies
 from agent.turns import claim_turn
@@ -41,8 +42,10 @@ class Turn:
 
     async def begin(self) -> TurnReplies:
         claim = await claim_turn("turn", claims=self.claims, clock=self.clock)
+        now = self.clock.now()
         return TurnReplies(
             claim,
+            budget=TurnBudget(acknowledge_by=now, ends_at=now, channel_ends_at=now),
             when_ambiguous=self._when_ambiguous,
             max_activity_bytes=400,
             claims=self.claims,
