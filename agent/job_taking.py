@@ -119,18 +119,16 @@ class JobTaking:
         """The job's entry once its first step is over; as it is when the budget ends."""
         board, clock = self._services.job_board, self._services.clock
         owner, pause, began = owner_key(job.requested_by), FIRST_LOOK, self._services.clock.now()
-        entry = None
-        while clock.now() < self._budget.waits_until:
+        while True:
             entry = await board.find(owner, job.job_id)
-            if entry and entry.has_begun:
-                break
+            if (entry and entry.has_begun) or clock.now() >= self._budget.waits_until:
+                return entry
             if say_typing and clock.now() - began > TYPING_AFTER:
                 say_typing = False
                 await self._say_typing()
             await self._replies.keep()
             await clock.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
-        return entry
 
     async def _say_typing(self) -> None:
         """Show that an answer is being made; nobody misses it where it is not shown."""

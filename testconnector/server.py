@@ -55,9 +55,9 @@ class ScriptedConnector:
 
     @property
     def texts(self) -> list[str]:
-        """The texts of the messages that were accepted."""
+        """The texts of the messages that were accepted; of a card alone, what stands for it in a list."""
         return [
-            call.body.get("text", "")
+            call.body.get("text") or call.body.get("summary", "")
             for call in self.recording.calls
             if call.accepted and call.operation in ("send", "reply") and isinstance(call.body, dict)
         ]
