@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from agent.jobs.catalog import job_asked_for
 from bench.acknowledgements import figures_of as acknowledged
 from bench.arrivals import Arrival, arrival_of
 from bench.follow_ups import figures_of as followed_up
@@ -15,6 +16,7 @@ from bench.programs import BenchError
 from bench.reminder import due_of, request
 from bench.stub import Stub, StubConnection
 from bench.turns import addressed_turns
+from bench.who import SAID
 from local.ports import free_ports
 
 REPLY = "/teams/v3/conversations/a%3Aconversation-00000007/activities/turn-000000000007"
@@ -33,6 +35,10 @@ def test_a_reminder_says_when_it_is_due_and_other_words_ask_for_none() -> None:
     assert due_of(request(1_764_000_000.25)) == 1_764_000_000.25
     assert due_of(request(1_764_000_000.25).lower()) == 1_764_000_000.25
     assert due_of("What is the weather like?") is None
+
+
+def test_the_turn_that_is_measured_as_one_text_for_one_text_asks_for_no_job() -> None:
+    assert job_asked_for(SAID, None) is None
 
 
 def test_a_path_tells_the_conversation_and_whether_it_is_a_reply() -> None:
