@@ -15,7 +15,7 @@ from devhost.admin_api import AdminApi
 from devhost.app_loader import LoadedApp, load_app
 from devhost.banner import banner, differences
 from devhost.durable.client_binding import DurableClientUrls
-from devhost.durable.dispatcher import Dispatcher, utc_now
+from devhost.durable.dispatcher import Dispatcher, usual_concurrency, utc_now
 from devhost.durable.episode import DurableFunctions
 from devhost.durable.management_api import ManagementApi
 from devhost.durable.task_hub import TaskHub
@@ -79,6 +79,8 @@ class Host:
         self._queues: QueueSettings = read_queue_settings(host_json)
         self._route_prefix = str(host_json.get("extensions.http.routePrefix", "api"))
         self._timeout = function_timeout(host_json)
+        self._most_steps = most_at_once(host_json, "maxConcurrentOrchestratorFunctions")
+        self._most_activities = most_at_once(host_json, "maxConcurrentActivityFunctions")
 
     async def run(self) -> None:
         """Run until SIGINT or SIGTERM. Raises HostStartError."""
@@ -126,7 +128,9 @@ class Host:
             activities={f.durable_name.lower(): f for f in app.of_type("activityTrigger")},
             absent=frozenset(app.absent_activities),
         )
-        dispatcher = Dispatcher(hub, functions, invoker)
+        dispatcher = Dispatcher(
+            hub, functions, invoker, most_steps=self._most_steps, most_activities=self._most_activities
+        )
         admin = AdminApi(app, invoker, errors=errors, prefix=self._route_prefix)
         management = ManagementApi(hub, dispatcher, functions, urls)
         http = HttpListener(
@@ -219,6 +223,11 @@ def hub_name(host_json: HostJson) -> str:
             "start with a letter, and have a length between 3 and 45."
         )
     return name
+
+
+def most_at_once(host_json: HostJson, key: str) -> int:
+    """How many durable functions of one kind run at once. Raises HostStartError."""
+    return host_json.get_int(f"extensions.durableTask.{key}", usual_concurrency(), low=1, high=10_000)
 
 
 def function_timeout(host_json: HostJson) -> timedelta | None:

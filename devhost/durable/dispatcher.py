@@ -29,6 +29,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def usual_concurrency() -> int:
+    """How many orchestrators, and how many activities, run at once where host.json says nothing."""
+    return 10 * (os.cpu_count() or 1)
+
+
 class Dispatcher:
     """What is queued in memory is also in the hub; `start` finds it all again after a crash."""
 
@@ -39,10 +44,12 @@ class Dispatcher:
         invoker: Invoker,
         *,
         clock: Callable[[], datetime] = utc_now,
-        concurrency: int | None = None,
+        most_steps: int | None = None,
+        most_activities: int | None = None,
     ) -> None:
         self._hub, self._functions, self._invoker, self._clock = hub, functions, invoker, clock
-        self._limit = concurrency or 10 * (os.cpu_count() or 1)
+        self._most_steps = most_steps or usual_concurrency()
+        self._most_activities = most_activities or usual_concurrency()
         self._ready: deque[str] = deque()
         self._queued: set[str] = set()  # in _ready
         self._stepping: set[str] = set()
@@ -102,7 +109,7 @@ class Dispatcher:
         task.add_done_callback(self._tasks.discard)
 
     def _pump_instances(self) -> None:
-        while self._ready and len(self._stepping) < self._limit and not self._is_stopping:
+        while self._ready and len(self._stepping) < self._most_steps and not self._is_stopping:
             instance_id = self._ready.popleft()
             self._queued.discard(instance_id)
             self._stepping.add(instance_id)
@@ -173,7 +180,7 @@ class Dispatcher:
         self._pump_activities()
 
     def _pump_activities(self) -> None:
-        while self._activities and self._running_activities < self._limit and not self._is_stopping:
+        while self._activities and self._running_activities < self._most_activities and not self._is_stopping:
             self._running_activities += 1
             self._spawn(self._run_activity(self._activities.popleft()))
 

@@ -39,7 +39,7 @@ class Running:
         self.held = self.most_held = self.runs = 0
         self.hub = TaskHub(path)
         self.dispatcher = Dispatcher(
-            self.hub, durable_functions(self.app()), Invoker("/", None), concurrency=4
+            self.hub, durable_functions(self.app()), Invoker("/", None), most_activities=4
         )
         self.dispatcher.start()
 

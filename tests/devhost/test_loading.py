@@ -11,9 +11,11 @@ import pytest
 from devhost.app_loader import LoadedApp
 from devhost.banner import differences
 from devhost.binding_rules import check_function, check_route_conflict
+from devhost.durable.dispatcher import usual_concurrency
 from devhost.errors import AppLoadError, FunctionRefused, HostStartError
 from devhost.function_binding import Binding, FunctionDefinition, Signature
 from devhost.function_signature import read_signature
+from devhost.host import most_at_once
 from devhost.queue_settings import QueueSettings
 from devhost.settings_files import (
     HostJson,
@@ -177,6 +179,14 @@ def test_a_value_in_host_json_can_be_overridden(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("AzureFunctionsJobHost__extensions__queues__batchSize", "33")
     with pytest.raises(HostStartError, match="between 1 and 32"):
         host_json.get_int("extensions.queues.batchSize", 16, low=1, high=32)
+
+
+def test_host_json_says_how_many_durable_functions_run_at_once() -> None:
+    key = "maxConcurrentActivityFunctions"
+    assert most_at_once(HostJson({"extensions": {"durableTask": {key: 100}}}), key) == 100
+    assert most_at_once(HostJson({}), key) == usual_concurrency()
+    with pytest.raises(HostStartError, match=key):
+        most_at_once(HostJson({"extensions": {"durableTask": {key: 0}}}), key)
 
 
 def write_app(place: Path, text: str, host_json: str = '{"version": "2.0"}') -> Path:

@@ -35,7 +35,7 @@ def undisturbed(record: SoakRecord) -> int:
 def _broken(parts: list[Part], record: SoakRecord) -> Iterator[str]:
     first, last = parts[0], parts[-1]
     for before, part in zip([first, *parts], parts, strict=False):
-        if not part.was_taken and not _kill_within(part.at - SETTLES, part.at, record):
+        if not part.was_taken and not _kill_within(first.at, part.at, record):
             told = f"a part of the type {part.stream_type} was refused"
             yield f"{told}, {part.at - before.at:.2f} s after the one before: {part.answer}"
     taken = [part for part in parts if part.was_taken]
