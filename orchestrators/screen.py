@@ -71,8 +71,11 @@ class Screen:
     def wait(self, until: datetime, *events: Any, **shown: Any) -> Generator[Any, Any, Any]:
         """Wait until then, or for one of the events: that one; None, also where the user left.
 
-        ``shown``: for ``steps.wait``.
+        A wait for no event is that of the job's cancelling, which who has left waits for. ``shown``: for
+        ``steps.wait``.
         """
+        if events and self.is_left:
+            return None
         while (moves_on_at := self._moves_on_at()) is not None and moves_on_at < until - NEAR:
             pause = max(moves_on_at - self._context.current_utc_datetime, SHORTEST_WAIT)
             woken_by = yield from steps.wait(self._context, pause, *events, progress=self._progress, **shown)
