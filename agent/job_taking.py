@@ -158,12 +158,12 @@ class JobTaking:
         if job.shown_as == "card" and answer.card is None:
             progress = Progress(step=entry.step, percent=entry.percent) if entry and entry.step else None
             words = words_of(progress)
-            self._replies.opens(self._view("card", shown=words))
+            self._replies.opens(self._view("card", shown=words, progress=progress))
             answer = running_card(
                 title=definition.title, text=answer.text, progress=words, state="running", job_id=job.job_id
             )
         await say(answer)
 
-    def _view(self, kind: ViewKind, *, shown: str) -> View:
+    def _view(self, kind: ViewKind, *, shown: str, progress: Progress | None = None) -> View:
         now = self._services.clock.now()
-        return View(kind=kind, opened_at=now, shown_at=now, sequence=1, shown=shown)
+        return View(kind=kind, opened_at=now, shown_at=now, sequence=1, shown=shown, progress=progress)

@@ -1,9 +1,10 @@
 """How a job is shown while it runs: as a stream, as a card that moves, or by messages; moved on here."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
+from agent.addressing import ConversationUnknown
 from agent.answer import Answer
 from agent.conversation import PERSONAL, Conversation
 from agent.delivery import deliver
@@ -15,7 +16,7 @@ from agent.ports import ChannelError, ChannelRefused, ConversationGone, Services
 from agent.proactive_message import ProactiveMessage, ToConversation
 from agent.streamer import Streamer
 from agent.told_in_turn import ACKNOWLEDGED_SOON, acknowledged
-from agent.view import CLOSE_AFTER, View, ViewKind
+from agent.view import CLOSE_AFTER, STREAM_LASTS, UPDATE_AFTER, View, ViewKind
 
 TEAMS = "msteams"
 MESSAGES_APART = timedelta(minutes=1)
@@ -23,11 +24,15 @@ HANDED_OVER = "I am still at it. I will send you a message as soon as there is n
 
 
 class Showing(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What is to be shown of a job now; ``view`` is None until there is one."""
+    """What is to be shown of a job now; ``view`` is None until there is one.
+
+    ``is_told``: the user was told something just now, which says more than the progress.
+    """
 
     job: Job
     view: View | None
     progress: Progress | None = None
+    is_told: bool = False
     state: JobState = "running"
 
 
@@ -61,7 +66,8 @@ class Showed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 async def show(showing: Showing, *, services: Services) -> View | None:
     """Show how the job is, where that is not shown yet; the view as it is then, None while there is none.
 
-    What the channel does not take is not shown: no job depends on it. Raises what storage raises.
+    What the channel does not take is not shown: no job depends on it. Raises what storage raises; once the
+    job has ended, also what another try may help against.
     """
     view = showing.view or await _opened(showing.job, services=services)
     if view is None or view.ended:
@@ -69,9 +75,12 @@ async def show(showing: Showing, *, services: Services) -> View | None:
     moves = {"stream": _stream, "card": _update_card, "messages": _message}
     try:
         return await moves[view.kind](showing, view, services=services)
-    except (ChannelRefused, ConversationGone):
+    except (ChannelRefused, ConversationGone, ConversationUnknown):
         return msgspec.structs.replace(view, ended="refused")
-    except ChannelError:  # busy, or nobody knows: the next time will tell
+    except ChannelError:
+        if showing.state != "running":
+            raise
+        # Busy, or nobody knows: the next time will tell.
         return msgspec.structs.replace(view, shown_at=services.clock.now())
 
 
@@ -89,27 +98,43 @@ async def _opened(job: Job, *, services: Services) -> View | None:
 
 async def _stream(showing: Showing, view: View, *, services: Services) -> View:
     """The stream's next informative update; its final, once it has lasted long enough."""
-    clock = services.clock
-    place = showing.job.requested_by.place
-    streamer = Streamer(view, at=place, connector=services.connector, clock=clock)
-    news = words_of(showing.progress)
-    if not news and clock.now() < view.moves_on_at:
-        return view
-    words = news or view.shown
-    if clock.now() - view.opened_at < CLOSE_AFTER:
+    now, news = services.clock.now(), words_of(showing.progress)
+    if now - view.opened_at >= STREAM_LASTS:
+        return msgspec.structs.replace(view, ended="over")
+    if not news and now < _moves_on_at(view):
+        return msgspec.structs.replace(view, moves_on_at=_moves_on_at(view))
+    streamer = Streamer(
+        view, at=showing.job.requested_by.place, connector=services.connector, clock=services.clock
+    )
+    words, shown_before = news or view.shown, view.shown_at
+    if now - view.opened_at < CLOSE_AFTER:
         view = await streamer.show(words, "informative")
     else:
         said = "\n\n".join(filter(None, (view.streamed, words, HANDED_OVER)))
         view = await streamer.close(Answer(said).to_activity())
-    is_stopped = view.ended == "stopped" and _stop_cancels(showing.job)
-    return msgspec.structs.replace(view, cancels_job=is_stopped)
+    if not view.ended and view.shown_at == shown_before:
+        await streamer.pace()  # who makes the next request knows nothing of this one
+    moves_on_at = _moves_on_at(view)
+    return msgspec.structs.replace(
+        view,
+        progress=showing.progress if view.shown == words else view.progress,
+        moves_on_at=max(moves_on_at, streamer.busy_until or moves_on_at),
+        cancels_job=view.ended == "stopped" and _stop_cancels(showing.job),
+    )
+
+
+def _moves_on_at(view: View) -> datetime:
+    """When a stream is to be updated, or closed, if nothing happens before."""
+    return min(view.shown_at + UPDATE_AFTER, view.opened_at + CLOSE_AFTER)
 
 
 async def _update_card(showing: Showing, view: View, *, services: Services) -> View:
-    job = showing.job
-    words = words_of(showing.progress)
-    if view.activity_id is None or (words == view.shown and showing.state == "running"):
+    job, words, is_running = showing.job, words_of(showing.progress), showing.state == "running"
+    if view.activity_id is None or (is_running and not words):
         return view
+    shown = msgspec.structs.replace(view, shown=words, progress=showing.progress)
+    if is_running and words == view.shown:
+        return shown
     answer = running_card(
         title=job_of(job).title,
         text=job_of(job).acknowledgement(job).text,
@@ -122,12 +147,17 @@ async def _update_card(showing: Showing, view: View, *, services: Services) -> V
         at=job.requested_by.place,
         activity_id=view.activity_id,
     )
-    return msgspec.structs.replace(view, shown=words, shown_at=services.clock.now())
+    return msgspec.structs.replace(shown, shown_at=services.clock.now())
 
 
 async def _message(showing: Showing, view: View, *, services: Services) -> View:
-    """A message with the progress, where it is news and the last one is old enough."""
+    """A message with the progress, where it is news and the last one is old enough.
+
+    One that the channel is busy for, or that broke, is tried again under its number, with what is news then.
+    """
     job, words, now = showing.job, words_of(showing.progress), services.clock.now()
+    if showing.is_told:
+        return msgspec.structs.replace(view, shown=words or view.shown, progress=showing.progress)
     if not words or words == view.shown or now - view.shown_at < MESSAGES_APART:
         return view
     number = view.sequence + 1
@@ -137,7 +167,7 @@ async def _message(showing: Showing, view: View, *, services: Services) -> View:
         to=ToConversation(channel_id=conversation.channel_id, conversation_id=conversation.conversation_id),
         text=words,
     )
-    await deliver(
+    record = await deliver(
         message,
         when_ambiguous="hold",  # the next one tells more
         ledger=services.ledger,
@@ -146,7 +176,13 @@ async def _message(showing: Showing, view: View, *, services: Services) -> View:
         options=services.delivery_options,
         clock=services.clock,
     )
-    return msgspec.structs.replace(view, shown=words, shown_at=now, sequence=number)
+    if record.state in ("gone", "failed"):
+        return msgspec.structs.replace(view, ended="refused")
+    if record.waits_until:
+        return msgspec.structs.replace(view, shown_at=now)
+    return msgspec.structs.replace(
+        view, shown=words, progress=showing.progress, shown_at=now, sequence=number
+    )
 
 
 def _stop_cancels(job: Job) -> bool:

@@ -25,7 +25,8 @@ class Streamer:
     """Holds the stream of ``view``, which is always as the stream was left.
 
     ``view.shown`` and ``shown_at`` tell what is known to be shown. Nothing is raised that the channel says:
-    while it is busy an update is left out; what it refuses, or that the stream has ended, is ``view.ended``.
+    while it is busy (``busy_until``) an update is left out; what it refuses, or that the stream has ended, is
+    ``view.ended``.
     """
 
     def __init__(self, view: View, *, at: Place, connector: Connector, clock: Clock) -> None:
@@ -34,7 +35,7 @@ class Streamer:
         self._connector = connector
         self._clock = clock
         self._answered_at = view.shown_at
-        self._busy_until: datetime | None = None
+        self.busy_until: datetime | None = None
 
     async def pace(self) -> None:
         """Wait until the stream takes its next request."""
@@ -83,7 +84,7 @@ class Streamer:
 
     @property
     def _is_busy(self) -> bool:
-        return self._busy_until is not None and self._clock.now() < self._busy_until
+        return self.busy_until is not None and self._clock.now() < self.busy_until
 
     async def _send(self, outgoing: dict[str, Any]) -> None:
         await self.pace()
@@ -94,7 +95,7 @@ class Streamer:
 
     def _heed(self, error: ChannelError) -> None:
         if isinstance(error, ChannelBusy):
-            self._busy_until = self._clock.now() + error.retry_after
+            self.busy_until = self._clock.now() + error.retry_after
         else:
             self._change(ended=error.why if isinstance(error, StreamEnded) else "refused")
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from agent.job_entry import Progress
 from agent.stream import OpenStream
 
 ViewKind = Literal["stream", "card", "messages"]
@@ -14,7 +15,7 @@ WhyEnded = Literal["stopped", "over", "completed", "refused"]
 # maxQueuePollingInterval, and the work of others: so updates are aimed well before.
 UPDATE_AFTER = timedelta(seconds=25)
 # Teams ends a stream after two minutes.
-CLOSE_AFTER = timedelta(seconds=100)
+CLOSE_AFTER, STREAM_LASTS = timedelta(seconds=100), timedelta(minutes=2)
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -23,8 +24,10 @@ class View(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     ``stream``: a streamed message, ``activity_id`` its stream's id, ``sequence`` its last update's number,
     ``streamed`` the answer's text so far; ``card``: a card that is updated in place, ``activity_id`` its own;
     ``messages``: a message for each news, ``sequence`` of them. ``opened_at``: when it began; ``shown_at``
-    and ``shown``: when it was last moved on, and with what words. ``ended``: why nothing more is shown in it;
-    "" while it is. ``cancels_job``: its user ended it, and the job with it.
+    and ``shown``: when it was last moved on, and with what words. ``progress``: the last that is shown, or
+    need not be. ``moves_on_at``: when a stream is to be updated or closed, if nothing happens before; it is
+    kept here, for orchestrations in flight decide by it. ``ended``: why nothing more is shown in it; ""
+    while it is. ``cancels_job``: its user ended it, and the job with it.
     """
 
     kind: ViewKind
@@ -34,6 +37,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     sequence: int = 0
     shown: str = ""
     streamed: str = ""
+    progress: Progress | None = None
+    moves_on_at: datetime | None = None
     ended: WhyEnded | Literal[""] = ""
     cancels_job: bool = False
 
@@ -47,8 +52,3 @@ class View(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     @property
     def is_streaming(self) -> bool:
         return self.open_stream is not None
-
-    @property
-    def moves_on_at(self) -> datetime:
-        """When a stream is to be updated, or closed, if nothing happens before."""
-        return min(self.shown_at + UPDATE_AFTER, self.opened_at + CLOSE_AFTER)

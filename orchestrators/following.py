@@ -68,17 +68,17 @@ def follow(
                 told += 1
                 if not tried.is_told:
                     yield from screen.tell(told, outcome.tell, getattr(outcome, "progress", None))
-            if isinstance(outcome, Composing):
-                yield from screen.open()
-                continue
-            if not isinstance(outcome, Waiting):
+            if isinstance(outcome, Done | Failed):
                 yield from _end(context, outcome, screen)
                 return _output(outcome, told)
-            yield from screen.show(outcome)
-            waits_from = context.current_utc_datetime
-            until_then = min(outcome.check_in, gives_up_at - context.current_utc_datetime)
-            until = context.current_utc_datetime + max(until_then, SHORTEST_WAIT)
-            woken_by = yield from screen.wait(until, cancelled, completed)
+            if isinstance(outcome, Composing):
+                yield from screen.open()
+            else:
+                yield from screen.show(outcome)
+                waits_from = context.current_utc_datetime
+                until_then = min(outcome.check_in, gives_up_at - context.current_utc_datetime)
+                until = context.current_utc_datetime + max(until_then, SHORTEST_WAIT)
+                woken_by = yield from screen.wait(until, cancelled, completed)
         if woken_by is completed:
             if job.version >= 2 and context.current_utc_datetime - waits_from < SHORTEST_WAIT:
                 break  # as below
@@ -102,7 +102,10 @@ def _next(
         begin = partial(steps.begin, context, job, screen.working)
         return (yield from _tried(context, job, begin, "beginning", screen, cancelled))
     if isinstance(outcome, Composing):
-        compose = partial(steps.compose, context, job, screen.view, told + 1)
+
+        def compose() -> Generator[Any, Any, Any]:
+            return steps.compose(context, job, screen.view, told + 1)
+
         tried = yield from _tried(context, job, compose, "composing", screen, cancelled)
         if tried.result is None:
             return tried
@@ -157,7 +160,7 @@ def _cancel(
     context: steps.Context, job: Job, waiting: Waiting, number: int, screen: Screen
 ) -> Generator[Any, Any, Cancelled | Done | None]:
     """End the job for its user, and tell them; None where it could not be ended, and goes on."""
-    cancel = partial(steps.cancel, context, job, waiting)
+    cancel = partial(steps.cancel, context, job, waiting, screen.working)
     tried = yield from _tried(context, job, cancel, "cancelling", screen)
     ended: Cancelled | Done | None = tried.result
     title = job_of(job).title

@@ -9,12 +9,12 @@ import msgspec
 from agent.answer import Answer
 from agent.job_entry import JobState, Progress
 from agent.jobs.definition import Job, Waiting
-from agent.view import UPDATE_AFTER, View
+from agent.view import View
 from orchestrators import steps
 
 SHORTEST_WAIT = timedelta(seconds=1)
-# A stream's update that comes so short before a check is left to it.
-NEAR = timedelta(seconds=2)
+# When a stream that the turn has opened is first seen to, if nothing happens before.
+SEEN_TO_AFTER = timedelta(seconds=25)
 
 
 class Screen:
@@ -76,13 +76,13 @@ class Screen:
         """
         if events and self.is_left:
             return None
-        while (moves_on_at := self._moves_on_at()) is not None and moves_on_at < until - NEAR:
+        while (moves_on_at := self._moves_on_at()) is not None and moves_on_at < until:
             pause = max(moves_on_at - self._context.current_utc_datetime, SHORTEST_WAIT)
             woken_by = yield from steps.wait(self._context, pause, *events, progress=self._progress, **shown)
             if woken_by:
                 return woken_by
             yield from self._move_on()
-            if self.is_left:
+            if events and self.is_left:
                 return None
         pause = max(until - self._context.current_utc_datetime, SHORTEST_WAIT)
         return (yield from steps.wait(self._context, pause, *events, progress=self._progress, **shown))
@@ -98,11 +98,9 @@ class Screen:
 
     def _moves_on_at(self) -> datetime | None:
         """When a stream needs its next update; None where there is none, or it has ended."""
-        if self._job.shown_as != "stream":
-            return None
         if self.view is None:  # the turn has opened it
-            return self._job.requested_at + UPDATE_AFTER
-        return self.view.moves_on_at if self.view.is_streaming else None
+            return self._job.requested_at + SEEN_TO_AFTER if self._job.shown_as == "stream" else None
+        return None if self.view.ended else self.view.moves_on_at
 
     def _move_on(self) -> Generator[Any, Any, None]:
         self.view = yield from steps.show_job(

@@ -18,7 +18,7 @@ from agent.answer import Answer
 from agent.composing import ComposedOutcome, Composition
 from agent.follow_up import FollowUp, FollowUpSent
 from agent.job_entry import JobState, Progress
-from agent.job_view import Showed, Showing, words_of
+from agent.job_view import Showed, Showing
 from agent.jobs.catalog import job_of
 from agent.jobs.definition import Cancelled, Done, Job, Outcome, Retried, Waiting
 from agent.jobs.running import Check
@@ -101,11 +101,13 @@ def compose(
     return composed
 
 
-def cancel(context: Context, job: Job, waiting: Waiting) -> Generator[Any, Any, Cancelled | Done]:
+def cancel(
+    context: Context, job: Job, waiting: Waiting, working: Working
+) -> Generator[Any, Any, Cancelled | Done]:
     """End the job for its user, in one try: Cancelled, or Done where it was too late."""
     show(context, "cancelling", waiting.progress)
     step = to_task_hub(Check(job=job, state=waiting.state))
-    plain = yield call(context, job, cancel_job, step)
+    plain = yield from working(call(context, job, cancel_job, step))
     ended: Cancelled | Done = from_task_hub(plain, Cancelled | Done)
     return ended
 
@@ -157,18 +159,18 @@ def show_job(
     """
     if job.version < 2 or job.shown_as is None:
         return view
-    words = words_of(progress)
-    is_news = view is None or (words not in ("", view.shown) and not (is_told and view.kind == "messages"))
+    is_news = view is None or progress not in (None, view.progress)
     if not (is_news or is_due) or (view and view.ended):
         return view
-    return (yield from _show_job(context, Showing(job=job, view=view, progress=progress), view))
+    showing = Showing(job=job, view=view, progress=progress, is_told=is_told)
+    return (yield from _show_job(context, showing, view))
 
 
 def show_ended(
     context: Context, job: Job, view: View | None, state: JobState
 ) -> Generator[Any, Any, View | None]:
-    """Have the job's card say how it ended."""
-    if view is None or view.kind != "card" or view.ended:
+    """Have the job's card say how it ended, also where it ended before the card was seen here."""
+    if (view.kind if view else job.shown_as) != "card" or (view and view.ended):
         return view
     return (yield from _show_job(context, Showing(job=job, view=view, state=state), view))
 
