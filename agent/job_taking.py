@@ -19,12 +19,14 @@ from agent.jobs.entries import entry_of
 from agent.ports import ChannelError, Services
 from agent.stream import informative
 from agent.told_in_turn import claim_in_turn, hand_back, note_told
+from agent.turn_budget import seconds_until
 from agent.turn_replies import TurnReplies
 from agent.view import View, ViewKind
 
 log = logging.getLogger(__name__)
 
 FIRST_LOOK, LONGEST_PAUSE = 0.05, 0.5  # seconds between two looks at the board
+SHORTEST_LOOK = 0.25  # seconds
 TYPING_AFTER = timedelta(seconds=1)
 TYPING_LASTS_SECONDS = 2.0
 # Their replies go into the HTTP response: nothing in them can be changed, or streamed.
@@ -61,7 +63,7 @@ class JobTaking:
     async def start(self, definition: JobDefinition, *, request: Any) -> Job:
         """Store the job durably; with that it is taken on, whatever happens to this turn.
 
-        Raises what the storage raises, and TimeoutError while there is still time to say so.
+        Raises what the storage raises.
         """
         job = Job(
             version=JOB_VERSION,
@@ -72,11 +74,11 @@ class JobTaking:
             request=request,
             shown_as=self._shown_as(definition),
         )
-        async with asyncio.timeout(self._budget.seconds_left(self._services.clock.now())):
-            await self._start_job(job, may_exist=self._replies.claim.is_resumed)
+        await self._start_job(job, may_exist=self._replies.claim.is_resumed)
         try:
-            # Its activities may have written the entry already, with what they know better.
-            await self._services.job_board.insert(entry_of(job, None, at=job.requested_at))
+            async with asyncio.timeout(self._seconds_to_wait()):
+                # Its activities may have written the entry already, with what they know better.
+                await self._services.job_board.insert(entry_of(job, None, at=job.requested_at))
         except Exception as error:  # noqa: BLE001 - whatever storage raises; the job's activities write it too
             log.warning("Job %s is not on the board yet: %s", job.job_id, type(error).__name__)
         return job
@@ -117,10 +119,10 @@ class JobTaking:
 
     async def _first_outcome(self, job: Job, *, say_typing: bool) -> JobEntry | None:
         """The job's entry once its first step is over; as it is when the budget ends."""
-        board, clock = self._services.job_board, self._services.clock
-        owner, pause, began = owner_key(job.requested_by), FIRST_LOOK, self._services.clock.now()
+        clock = self._services.clock
+        pause, began = FIRST_LOOK, clock.now()
         while True:
-            entry = await board.find(owner, job.job_id)
+            entry = await self._look(job)
             if (entry and entry.has_begun) or clock.now() >= self._budget.waits_until:
                 return entry
             if say_typing and clock.now() - began > TYPING_AFTER:
@@ -129,6 +131,19 @@ class JobTaking:
             await self._replies.keep()
             await clock.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _look(self, job: Job) -> JobEntry | None:
+        """The job's entry; None also where the board does not tell it in time: no user waits for that."""
+        try:
+            async with asyncio.timeout(self._seconds_to_wait()):
+                return await self._services.job_board.find(owner_key(job.requested_by), job.job_id)
+        except Exception as error:  # noqa: BLE001 - whatever storage raises
+            log.warning("Job %s is not seen on the board: %s", job.job_id, type(error).__name__)
+            return None
+
+    def _seconds_to_wait(self) -> float:
+        waits_until, now = self._budget.waits_until, self._services.clock.now()
+        return seconds_until(waits_until, now, at_least=SHORTEST_LOOK)
 
     async def _say_typing(self) -> None:
         """Show that an answer is being made; nobody misses it where it is not shown."""
@@ -140,12 +155,13 @@ class JobTaking:
 
     async def _tell_result(self, job: Job, answer: Answer, say: Say) -> bool:
         """Tell what came of the job in its turn; False where its orchestration does so already."""
+        await self._replies.keep()
         delivery = await claim_in_turn(job, services=self._services)
         if delivery is None:
             return False
         try:
             activity_id = await say(answer)
-        except ChannelError:
+        except Exception:
             if not self._replies.is_one_on_its_way:
                 await hand_back(delivery, services=self._services)
             raise

@@ -1,11 +1,12 @@
 """Between a turn and the job it began: the job's first follow-up waits for it, or is told in it."""
 
+import asyncio
 import logging
 from datetime import timedelta
 
 import msgspec
 
-from agent.delivery_record import DeliveryRecord
+from agent.delivery_record import DeliveryRecord, DeliveryState
 from agent.jobs.definition import Job
 from agent.ports import Services
 from agent.turn_claim import CLAIM_HOLDS, TurnClaim
@@ -13,6 +14,7 @@ from agent.turn_claim import CLAIM_HOLDS, TurnClaim
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN_SECONDS = 0.25
+NOTING_LASTS_SECONDS = 2.0
 ACKNOWLEDGED_SOON = timedelta(seconds=2)  # as a rule
 
 
@@ -42,15 +44,18 @@ async def claim_in_turn(job: Job, *, services: Services) -> DeliveryRecord | Non
 
 async def hand_back(delivery: DeliveryRecord, *, services: Services) -> None:
     """It was not told in the turn: it is the orchestration's again."""
-    await services.ledger.replace(msgspec.structs.replace(delivery, state="accepted"))
+    await _note(delivery, "accepted", services=services)
 
 
 async def note_told(delivery: DeliveryRecord, activity_id: str | None, *, services: Services) -> None:
     """It was told in the turn. Where this cannot be noted, it may be told again, for nobody can know."""
-    sent = msgspec.structs.replace(
-        delivery, state="sent", activity_id=activity_id, updated_at=services.clock.now()
-    )
+    await _note(msgspec.structs.replace(delivery, activity_id=activity_id), "sent", services=services)
+
+
+async def _note(delivery: DeliveryRecord, state: DeliveryState, *, services: Services) -> None:
+    noted = msgspec.structs.replace(delivery, state=state, updated_at=services.clock.now())
     try:
-        await services.ledger.replace(sent)
-    except Exception as error:  # noqa: BLE001 - whatever storage raises; the turn is answered all the same
-        log.warning("Delivery %s is not noted as sent: %s", delivery.delivery_id, type(error).__name__)
+        async with asyncio.timeout(NOTING_LASTS_SECONDS):
+            await services.ledger.replace(noted)
+    except Exception as error:  # noqa: BLE001 - whatever storage raises; it must not change the turn's end
+        log.warning("Delivery %s is not noted as %s: %s", noted.delivery_id, state, type(error).__name__)

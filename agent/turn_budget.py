@@ -11,15 +11,21 @@ CHANNEL_WAITS = timedelta(seconds=14)
 SHORTEST = timedelta(seconds=3)
 REPLY_TAKES = timedelta(seconds=1)  # as a rule
 AFTER_THE_REPLY = timedelta(seconds=3)
+TELLING_TROUBLE_TAKES = timedelta(seconds=0.5)  # as a rule
+LEAST_SECONDS = 1.0  # for a step of a turn that came so late that its time is over
+LAST_STEPS_TAKE = timedelta(seconds=2)  # of a delivery, at most: to tell of trouble, to release the claim
 
 
 class TurnBudget(msgspec.Struct, frozen=True, kw_only=True):
     """``acknowledge_by``: by when the user is told something; ``ends_at``: when the turn is given up.
 
-    ``channel_ends_at``: when the channel gives this delivery up, if it was sent just before it ``arrived``.
+    ``speaks_by``: when it is given up if nothing that it says is on its way by then; its user is told of the
+    trouble instead. ``channel_ends_at``: when the channel gives this delivery up, if it was sent just before
+    it arrived.
     """
 
     acknowledge_by: datetime
+    speaks_by: datetime
     ends_at: datetime
     channel_ends_at: datetime
 
@@ -28,15 +34,13 @@ class TurnBudget(msgspec.Struct, frozen=True, kw_only=True):
         """How long a result is waited for, so that there is time to say that it takes longer."""
         return self.acknowledge_by - REPLY_TAKES
 
-    def seconds_left(self, now: datetime) -> float:
-        """How long the turn may still do something else than to tell its user."""
-        return max((self.waits_until - now).total_seconds(), 0.5)
-
     @property
     def of_redelivery(self) -> "TurnBudget":
         """The budget of a turn that was delivered before: its user has waited long enough, and the channel
         waits anew, whatever the activity's timestamp says."""
-        return msgspec.structs.replace(self, ends_at=self.channel_ends_at)
+        return msgspec.structs.replace(
+            self, speaks_by=self.channel_ends_at - LAST_STEPS_TAKE, ends_at=self.channel_ends_at
+        )
 
 
 def budget_of(incoming: IncomingActivity, *, arrived: datetime, lasts: timedelta) -> TurnBudget:
@@ -47,11 +51,18 @@ def budget_of(incoming: IncomingActivity, *, arrived: datetime, lasts: timedelta
     said = min(_time(incoming.timestamp) or arrived, arrived)
     acknowledge_by = max(said + lasts, arrived + SHORTEST)
     channel_ends_at = arrived + CHANNEL_WAITS
+    ends_at = min(acknowledge_by + AFTER_THE_REPLY, channel_ends_at)
+    can_be_told = incoming.type == "message"
     return TurnBudget(
         acknowledge_by=acknowledge_by,
-        ends_at=min(acknowledge_by + AFTER_THE_REPLY, channel_ends_at),
+        speaks_by=acknowledge_by - TELLING_TROUBLE_TAKES if can_be_told else ends_at,
+        ends_at=ends_at,
         channel_ends_at=channel_ends_at,
     )
+
+
+def seconds_until(time: datetime, now: datetime, *, at_least: float = 0.0) -> float:
+    return max((time - now).total_seconds(), at_least)
 
 
 def _time(told: object) -> datetime | None:

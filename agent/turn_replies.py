@@ -1,6 +1,8 @@
 """What is said in one turn: each reply once, however often the channel delivers the turn."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -19,7 +21,7 @@ from agent.ports import (
     TurnClaims,
 )
 from agent.sizing import fitted
-from agent.turn_budget import TurnBudget
+from agent.turn_budget import LEAST_SECONDS, TurnBudget, seconds_until
 from agent.turn_claim import TurnClaim, TurnInProgress
 from agent.view import View
 
@@ -62,6 +64,17 @@ class TurnReplies:
         self._connector = connector
         self._clock = clock
         self._said = 0
+        self._limit: asyncio.Timeout | None = None
+
+    @asynccontextmanager
+    async def in_time(self) -> AsyncIterator[None]:
+        """The turn within its budget: until something that it says is on its way, it may not last as long.
+
+        Raises TimeoutError.
+        """
+        speaks_by = seconds_until(self.budget.speaks_by, self._clock.now(), at_least=LEAST_SECONDS)
+        async with asyncio.timeout(speaks_by) as self._limit:
+            yield
 
     def opens(self, view: View | None) -> None:
         """The first reply is the beginning of this view; kept with the acknowledgement."""
@@ -115,13 +128,14 @@ class TurnReplies:
             if mine is None:
                 raise TurnInProgress("another delivery of this turn has taken it over")
             self.claim = mine
-        await self.keep()
         sent = await self._post(outgoing, at=at, reply_to_id=reply_to_id)
         self._arrived(sent.activity_id)
         return sent.activity_id
 
     async def _post(self, outgoing: dict[str, Any], *, at: Place, reply_to_id: str | None) -> Sent:
         for last_try in (False,) * (MOST_TRIES - 1) + (True,):
+            await self.keep()
+            self._speaks()
             self.is_one_on_its_way = True
             try:
                 async with asyncio.timeout(REPLY_LASTS_SECONDS):
@@ -137,6 +151,11 @@ class TurnReplies:
             self.is_one_on_its_way = False
             return sent
         raise AssertionError("the last try returns or raises")
+
+    def _speaks(self) -> None:
+        if self._limit:
+            ends_in = seconds_until(self.budget.ends_at, self._clock.now())
+            self._limit.reschedule(asyncio.get_running_loop().time() + ends_in)
 
     def _arrived(self, activity_id: str | None) -> None:
         self.claim = msgspec.structs.replace(self.claim, sent_ids=(*self.claim.sent_ids, activity_id))

@@ -45,7 +45,7 @@ class Turn:
         now = self.clock.now()
         return TurnReplies(
             claim,
-            budget=TurnBudget(acknowledge_by=now, ends_at=now, channel_ends_at=now),
+            budget=TurnBudget(acknowledge_by=now, speaks_by=now, ends_at=now, channel_ends_at=now),
             when_ambiguous=self._when_ambiguous,
             max_activity_bytes=400,
             claims=self.claims,
