@@ -23,6 +23,7 @@ HEADINGS: dict[ApprovalState, str] = {
     "expired": "Not answered in time",
     "withdrawn": "Withdrawn",
 }
+COLOURS: dict[ApprovalState, str] = {"approved": "good", "rejected": "attention"}
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +107,8 @@ def approval_card(entry: ApprovalEntry) -> Answer:
         facts["At"] = _moment(entry.answered_at)
     if entry.comment:
         facts["Comment"] = entry.comment
-    return Answer(card=card("approval_ended", **_values(entry, facts)))
+    colour = COLOURS.get(entry.state, "default")
+    return Answer(card=card("approval_ended", colour=colour, **_values(entry, facts)))
 
 
 def reminder(entry: ApprovalEntry) -> Answer:

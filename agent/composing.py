@@ -11,7 +11,7 @@ from agent.answer import Answer
 from agent.delivery_record import DeliveryRecord
 from agent.draft import Draft
 from agent.follow_up import FollowUp
-from agent.job_view import words_of
+from agent.job_card import words_of
 from agent.jobs import running
 from agent.jobs.catalog import job_of
 from agent.jobs.definition import Cancelled, Composed, ComposingFailed, Done, Failed, Job

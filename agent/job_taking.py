@@ -10,9 +10,9 @@ from typing import Any, Protocol
 from agent.answer import Answer
 from agent.conversation import conversation_of
 from agent.incoming import IncomingActivity
-from agent.job_card import running_card
+from agent.job_card import running_card, words_of
 from agent.job_entry import JobEntry, Progress, owner_key
-from agent.job_view import view_kind, words_of
+from agent.job_view import view_kind
 from agent.jobs.catalog import job_of
 from agent.jobs.definition import JOB_VERSION, Job, JobDefinition
 from agent.jobs.entries import entry_of
@@ -173,10 +173,13 @@ class JobTaking:
         answer = definition.acknowledgement(job)
         if job.shown_as == "card" and answer.card is None:
             progress = Progress(step=entry.step, percent=entry.percent) if entry and entry.step else None
-            words = words_of(progress)
-            self._replies.opens(self._view("card", shown=words, progress=progress))
+            self._replies.opens(self._view("card", shown=words_of(progress), progress=progress))
             answer = running_card(
-                title=definition.title, text=answer.text, progress=words, state="running", job_id=job.job_id
+                title=definition.title,
+                text=answer.text,
+                progress=progress,
+                state="running",
+                job_id=job.job_id,
             )
         await say(answer)
 

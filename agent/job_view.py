@@ -8,7 +8,7 @@ from agent.addressing import ConversationUnknown
 from agent.answer import Answer
 from agent.conversation import PERSONAL, Conversation
 from agent.delivery import deliver
-from agent.job_card import running_card
+from agent.job_card import running_card, words_of
 from agent.job_entry import JobState, Progress
 from agent.jobs.catalog import job_of
 from agent.jobs.definition import Approved, Job, JobDefinition, Streamed
@@ -48,13 +48,6 @@ def view_kind(definition: JobDefinition, conversation: Conversation) -> ViewKind
     if may_stream and conversation.conversation_type == PERSONAL:
         return "stream"
     return "messages" if conversation.is_from_copilot else "card"
-
-
-def words_of(progress: Progress | None) -> str:
-    """A progress in one line."""
-    if progress is None:
-        return ""
-    return progress.step if progress.percent is None else f"{progress.step} ({progress.percent}%)"
 
 
 class Showed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -138,9 +131,10 @@ async def _update_card(showing: Showing, view: View, *, services: Services) -> V
     answer = running_card(
         title=job_of(job).title,
         text=job_of(job).acknowledgement(job).text,
-        progress=words,
+        progress=showing.progress,
         state=showing.state,
         job_id=job.job_id,
+        is_update=True,
     )
     await services.connector.update(
         {**answer.to_activity(), "id": view.activity_id},

@@ -28,6 +28,7 @@ from agent.task_hub import from_task_hub, to_task_hub
 from agent.told_in_turn import ACKNOWLEDGED_SOON
 from agent.turn_claim import CLAIM_HOLDS
 from agent.view import View, ViewKind
+from tests.unit.agent.cards import words_on
 from tests.unit.agent.stepped_loop import run
 from tests.unit.agent.streaming_channel import CHAT, StreamingServices, Told
 
@@ -80,11 +81,6 @@ def card_of(call: Call) -> dict[str, Any]:
     return card
 
 
-def words_on(card: dict[str, Any]) -> list[str]:
-    blocks = [block for item in card["body"] for block in item.get("items", [item])]
-    return [block["text"] for block in blocks]
-
-
 class TestWhichKind:
     @pytest.mark.parametrize(
         ("definition", "conversation", "kind"),
@@ -133,6 +129,7 @@ class TestCard:
         assert words_on(card_of(call)) == [
             "Thank you for ordering a laptop. I will keep you posted with updates.",
             "Order a laptop",
+            "Running",
             "Sending (80%)",
         ]
         (button,) = card_of(call)["actions"]
