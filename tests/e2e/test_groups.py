@@ -87,7 +87,7 @@ async def test_a_channel_post_that_does_not_tell_its_thread_is_answered_in_it(
 ) -> None:
     await playground.call("status", in_conversation=playground.channel_id)
     thread_id = (await playground.wait_for("jobs", seconds=30)).conversation_id
-    turn = message_turn("what can you do?", playground=playground, ports=stack.ports)
+    turn = message_turn("do something", playground=playground, ports=stack.ports)
     turn["conversation"] |= {"id": playground.channel_id, "conversationType": "channel"}
     turn["replyToId"] = thread_id.removeprefix(f"{playground.channel_id};messageid=")
     since = len(playground.shown)
