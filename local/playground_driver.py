@@ -6,7 +6,7 @@ They are not documented, which is why package.json pins the Playground's version
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -40,6 +40,40 @@ class Shown:
     def everything(self) -> str:
         """Its text and its cards as one text to search."""
         return json.dumps(self.content, ensure_ascii=False)
+
+    @property
+    def text(self) -> str:
+        return str(self.content.get("text") or "")
+
+    @property
+    def message_id(self) -> str:
+        """The same for a message and all its updates."""
+        return str(self.content["messageId"])
+
+    @property
+    def stream_type(self) -> str | None:
+        """``informative``, ``streaming`` or ``final``; None where it is no part of a stream."""
+        found: str | None = (self.content.get("streamEntity") or {}).get("streamType")
+        return found
+
+    def button(self, title: str) -> JsonObject:
+        """The first action of its cards with this title; NotShownError if there is none."""
+        cards = [attachment.get("content") for attachment in self.content.get("attachments") or []]
+        for action in _actions(cards):
+            if action.get("title") == title:
+                return action
+        raise NotShownError(f"there is no button {title!r}")
+
+
+def _actions(part: Any) -> Iterator[JsonObject]:
+    if isinstance(part, list):
+        for item in part:
+            yield from _actions(item)
+    elif isinstance(part, dict):
+        if str(part.get("type")).startswith("Action."):
+            yield part
+        else:
+            yield from _actions(list(part.values()))
 
 
 class NotShownError(Exception):

@@ -2,8 +2,11 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from textwrap import wrap
 
 from local.playground_driver import JsonObject, NotShownError, Shown
+
+WIDTH = 90
 
 
 class Transcript:
@@ -15,7 +18,7 @@ class Transcript:
 
     def line(self, who: str, text: str, *, at: float | None = None) -> None:
         seconds = (time.monotonic() if at is None else at) - self._start
-        first, *others = text.splitlines()
+        first, *others = [part for line in text.splitlines() for part in wrap(line, WIDTH)]
         print(f"{seconds:6.1f} s  {who:<9} {first}")
         for other in others:
             print(f"{'':19} {other}")
@@ -37,7 +40,8 @@ class Transcript:
             return None
         took = shown.at - asked
         told = f"{took * 1000:.0f} ms" if took < 1 else f"{took:.1f} s"
-        self.line("Afterword", f"{readable(shown.content)}\n<- {what}, {told}", at=shown.at)
+        place = ", in place" if shown.is_update else ""
+        self.line("Afterword", f"{readable(shown.content)}\n<- {what}{place}, {told}", at=shown.at)
         return shown
 
 
@@ -46,7 +50,17 @@ def readable(message: JsonObject) -> str:
     said = [message["text"]] if message.get("text") else []
     cards = [attachment.get("content") for attachment in message.get("attachments") or []]
     said.extend(f"[card] {' | '.join(_words(card))}" for card in cards)
+    said.extend(_said_of(message.get("aiEntity") or {}))
     return "\n".join(said) or "(nothing to read)"
+
+
+def _said_of(entity: JsonObject) -> list[str]:
+    """What a message says of itself: that it was generated, and from what."""
+    generated = ["[AI-generated]"] if "AIGeneratedContent" in entity.get("additionalType", []) else []
+    sources = [
+        f"[{claim['position']}] {claim['appearance']['name']}" for claim in entity.get("citation") or []
+    ]
+    return [" ".join([*generated, *sources])] if generated or sources else []
 
 
 def _words(part: object) -> list[str]:
