@@ -1,6 +1,6 @@
 """What a job gets that needs an approval: that is asked for and waited for, then the job is followed up."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -13,12 +13,14 @@ from agent.asking import WAITING, Asked, Asking, Settled, Settling, Shown, Wante
 from agent.job_entry import JobState
 from agent.jobs.definition import Cancelled, Failed, Job, Rejected
 from agent.jobs.running import broken
-from agent.task_hub import from_task_hub, to_task_hub
+from agent.task_hub import reader, to_task_hub
 from agent.view import View
 from orchestrators import steps
 from orchestrators.following import Following, follow
 
 blueprint = df.Blueprint()
+read_following, read_settled = reader(Following), reader(Settled)
+read_asked, read_shown = reader(Asked), reader(Shown)
 
 ANSWERED = "answered"  # the external event that says that an answer was written down
 Ended = Rejected | Failed | Cancelled
@@ -36,7 +38,7 @@ def approval(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any
 
     It ends as ``rejected``, ``failed`` (not answered in time) or ``cancelled`` where nobody said yes.
     """
-    following = from_task_hub(context.get_input(expected_type=dict), Following)
+    following = read_following(context.get_input(expected_type=dict))
     job, view = following.job, following.view
     # One for all of its way: the SDK gives an event to the newest that was waited for by its name.
     cancelled = context.wait_for_external_event(steps.CANCEL)
@@ -68,7 +70,7 @@ def _approved(
     """Ask and wait; how the job ended by it, None where the answer is yes."""
     steps.show(context, "asking")
     asked: Asked = yield from _until_taken(
-        context, ask_approval, to_task_hub(job), Asked, tries=MOST_TRIES_TO_ASK
+        context, ask_approval, to_task_hub(job), read_asked, tries=MOST_TRIES_TO_ASK
     )
     if asked.outcome == "not needed":
         return None, view
@@ -82,7 +84,7 @@ def _approved(
             context,
             show_approval,
             to_task_hub(Asking(job=job, asked=asked)),
-            Shown,
+            read_shown,
             tries=MOST_TRIES_TO_SHOW,
         )
     return ended, view
@@ -124,23 +126,23 @@ def _settle(context: steps.Context, job: Job, wanted: Wanted) -> Generator[Any, 
     plain = yield context.call_activity_with_retry(
         settle_approval, steps.RETRIES, to_task_hub(Settling(job=job, wanted=wanted))
     )
-    settled: Settled = from_task_hub(plain, Settled)
+    settled: Settled = read_settled(plain)
     return settled
 
 
 def _remind(context: steps.Context, job: Job, asked: Asked) -> Generator[Any, Any, None]:
     asking = to_task_hub(Asking(job=job, asked=asked))
     with suppress(Exception):  # as above: the question stands without its reminder
-        yield from _until_taken(context, remind_approval, asking, Shown, tries=MOST_TRIES_TO_SHOW)
+        yield from _until_taken(context, remind_approval, asking, read_shown, tries=MOST_TRIES_TO_SHOW)
 
 
 def _until_taken(
-    context: steps.Context, function: Any, given: Any, kind: Any, *, tries: int
+    context: steps.Context, function: Any, given: Any, read: Callable[[Any], Any], *, tries: int
 ) -> Generator[Any, Any, Any]:
     """What the activity function gives; while the channel is busy this waits in a timer and tries again."""
     for last_try in (*(False,) * (tries - 1), True):
         plain = yield context.call_activity_with_retry(function, steps.RETRIES, given)
-        result = from_task_hub(plain, kind)
+        result = read(plain)
         if result.outcome != "busy" or last_try:
             return result
         pause = min(max(timedelta(seconds=result.retry_in), steps.BUSY_WAITS[0]), LONGEST_PAUSE)

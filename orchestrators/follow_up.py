@@ -5,10 +5,11 @@ from typing import Any
 
 import azure.durable_functions as df
 
-from agent.task_hub import from_task_hub
+from agent.task_hub import reader
 from orchestrators.following import Following, follow
 
 blueprint = df.Blueprint()
+read_following = reader(Following)
 
 
 @blueprint.orchestration_trigger(context_name="context")
@@ -17,5 +18,5 @@ def follow_up(context: df.DurableOrchestrationContext) -> Generator[Any, Any, An
 
     A job that breaks is told so to its user, and its orchestration ends as Failed.
     """
-    following = from_task_hub(context.get_input(expected_type=dict), Following)
+    following = read_following(context.get_input(expected_type=dict))
     return (yield from follow(context, following))

@@ -23,12 +23,15 @@ from agent.jobs.catalog import job_of
 from agent.jobs.definition import Cancelled, Done, Job, Outcome, Retried, Waiting
 from agent.jobs.running import Check
 from agent.stream import OpenStream
-from agent.task_hub import from_task_hub, to_task_hub
+from agent.task_hub import reader, to_task_hub
 from agent.view import View
 
 Context: TypeAlias = df.DurableOrchestrationContext
 # How the end of an activity function is waited for.
 Working: TypeAlias = Callable[[Any], Generator[Any, Any, Any]]
+
+read_outcome, read_composed, read_ended = reader(Outcome), reader(ComposedOutcome), reader(Cancelled | Done)
+read_showed, read_sent = reader(Showed), reader(FollowUpSent)
 
 # Five tries, ten seconds apart: Durable Functions for Python knows a fixed interval only. For what touches
 # our own storage and the channel, and for the steps of jobs of version 1, whose histories are in flight.
@@ -74,7 +77,7 @@ def begin(context: Context, job: Job, working: Working) -> Generator[Any, Any, O
     """Start the outside work, in one try."""
     show(context, "beginning")
     plain = yield from working(call(context, job, begin_job, to_task_hub(job)))
-    outcome: Outcome = from_task_hub(plain, Outcome)
+    outcome: Outcome = read_outcome(plain)
     return outcome
 
 
@@ -83,7 +86,7 @@ def check(context: Context, job: Job, waiting: Waiting, working: Working) -> Gen
     show(context, "checking", waiting.progress)
     step = to_task_hub(Check(job=job, state=waiting.state))
     plain = yield from working(call(context, job, check_job, step))
-    outcome: Outcome = from_task_hub(plain, Outcome)
+    outcome: Outcome = read_outcome(plain)
     return outcome
 
 
@@ -97,7 +100,7 @@ def compose(
     show(context, "composing", number=number)
     composition = to_task_hub(Composition(job=job, number=number, view=view))
     plain = yield call(context, job, compose_answer, composition)
-    composed: ComposedOutcome = from_task_hub(plain, ComposedOutcome)
+    composed: ComposedOutcome = read_composed(plain)
     return composed
 
 
@@ -108,7 +111,7 @@ def cancel(
     show(context, "cancelling", waiting.progress)
     step = to_task_hub(Check(job=job, state=waiting.state))
     plain = yield from working(call(context, job, cancel_job, step))
-    ended: Cancelled | Done = from_task_hub(plain, Cancelled | Done)
+    ended: Cancelled | Done = read_ended(plain)
     return ended
 
 
@@ -180,7 +183,7 @@ def _show_job(context: Context, showing: Showing, view: View | None) -> Generato
         plain = yield context.call_activity_with_retry(show_job_function, RETRIES, to_task_hub(showing))
     except Exception:  # noqa: BLE001 - whatever an activity raises arrives as this; no job depends on it
         return view
-    shown: Showed = from_task_hub(plain, Showed)
+    shown: Showed = read_showed(plain)
     return shown.view
 
 
@@ -209,7 +212,7 @@ def tell(
         except Exception:  # noqa: BLE001 - whatever an activity raises arrives as this
             pause = SETBACK_WAIT
         else:
-            sent: FollowUpSent = from_task_hub(plain, FollowUpSent)
+            sent: FollowUpSent = read_sent(plain)
             if sent.outcome != "busy":
                 return sent
             pause = min(max(timedelta(seconds=sent.retry_in), BUSY_WAITS[0]), BUSY_WAITS[1])
@@ -218,5 +221,5 @@ def tell(
         plain = yield context.call_activity_with_retry(give_up_follow_up, RETRIES, follow_up)
     except Exception:  # noqa: BLE001 - as above
         return FollowUpSent(outcome="failed")
-    given_up: FollowUpSent = from_task_hub(plain, FollowUpSent)
+    given_up: FollowUpSent = read_sent(plain)
     return given_up

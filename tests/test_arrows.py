@@ -96,6 +96,37 @@ def test_services_are_called_in_triggers_and_activities_only() -> None:
             assert name_of(module).partition("/")[0] in ("triggers", "activities")
 
 
+def test_orchestrators_read_by_readers_that_are_made_at_import() -> None:
+    # They run in threads: what msgspec first meets there may take the process down.
+    for module in modules("orchestrators"):
+        tree = ast.parse(module.read_text("utf-8"))
+        made = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and named(node) == "reader"]
+        at_import = [
+            node
+            for statement in tree.body
+            if isinstance(statement, ast.Assign)
+            for node in ast.walk(statement.value)
+            if node in made
+        ]
+        assert made == at_import, name_of(module)
+        called = {named(node) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+        assert not called & {"from_task_hub", "convert", "decode", "Decoder"}, name_of(module)
+
+
+def named(call: ast.Call) -> str:
+    return ast.unparse(call.func).rpartition(".")[2]
+
+
+def test_all_but_orchestrators_runs_on_the_event_loop() -> None:
+    for module in (*modules("activities"), *modules("triggers")):
+        for node in ast.parse(module.read_text("utf-8")).body:
+            assert not (isinstance(node, ast.FunctionDef) and "blueprint" in decorators(node)), node.name
+
+
+def decorators(function: ast.FunctionDef) -> str:
+    return " ".join(ast.unparse(decorator) for decorator in function.decorator_list)
+
+
 def test_function_app_lists_and_decides_nothing() -> None:
     tree = ast.parse((ROOT / "function_app.py").read_text("utf-8"))
     deciding = (ast.If, ast.For, ast.While, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Try)
