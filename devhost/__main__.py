@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import faulthandler
 import logging
 import os
 import sys
@@ -63,6 +64,8 @@ def _run(arguments: argparse.Namespace) -> None:
 def main(argv: list[str]) -> int:
     """Run the command line; returns the exit code."""
     arguments = _arguments(argv)
+    # The app runs in this process: a fault of a C extension takes it down, and has to leave a trace.
+    faulthandler.enable()
     configure_log(verbose=arguments.verbose)
     try:
         _run(arguments)

@@ -1,5 +1,6 @@
 """What of an app is loaded, what is refused, and with which words."""
 
+import signal
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -260,6 +261,16 @@ def test_a_second_host_on_one_task_hub_is_refused(start_host: StartHost, tmp_pat
     assert "Another devhost process is using this task hub" in second.log
     assert first.stop() == 0
     assert start_host(app).wait_until_up().stop() == 0
+
+
+def test_a_fault_that_takes_the_host_down_leaves_its_stacks_in_the_log(
+    start_host: StartHost, tmp_path: Path
+) -> None:
+    host = start_host(write_app(tmp_path / "app", ONE)).wait_until_up()
+    host.process.send_signal(signal.SIGSEGV)
+    assert host.process.wait(15) == -signal.SIGSEGV
+    assert "Fatal Python error: Segmentation fault" in host.log
+    assert "devhost/__main__.py" in host.log
 
 
 def test_only_the_named_functions_run_and_host_start_is_start(start_host: StartHost, tmp_path: Path) -> None:
