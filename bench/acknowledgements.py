@@ -89,7 +89,7 @@ def take_on(
     tenants: int = TENANTS,
     users: int = USERS,
 ) -> list[Taken]:
-    """Ask for jobs that are due at a moment of the Unix clock."""
+    """Ask for jobs that are due at a moment of the Unix clock. Raises BenchError where the program died."""
     next_turn = addressed_turns(
         port=server.port,
         service_url=stub.service_url,
@@ -98,9 +98,12 @@ def take_on(
         tenants=tenants,
         users=users,
     )
-    return asyncio.run(
+    taken = asyncio.run(
         turns_taken(server.port, next_turn, concurrency=concurrency, most=most, seconds=seconds)
     )
+    if server.is_over:
+        raise BenchError(f"{server.program.name} died meanwhile:\n{server.last_words}")
+    return taken
 
 
 def _measured(server: Server, stub: RunningStub, *, concurrency: int, seconds: float) -> dict[str, float]:

@@ -16,6 +16,10 @@ NextRequest = Callable[[], bytes]
 NextTurn = Callable[[], tuple[str, bytes]]  # the conversation, and the request
 
 
+def is_success(status: int) -> bool:
+    return 200 <= status < 300
+
+
 class Load(msgspec.Struct, frozen=True):
     """What a closed loop measured, until its last answer."""
 
@@ -38,7 +42,7 @@ class Taken(msgspec.Struct, frozen=True):
 
     @property
     def is_acknowledged(self) -> bool:
-        return 200 <= self.status < 300
+        return is_success(self.status)
 
 
 class Burst(msgspec.Struct, frozen=True):
@@ -50,7 +54,8 @@ class Burst(msgspec.Struct, frozen=True):
 
 
 class Caller(asyncio.Protocol):
-    """One kept connection, one request at a time; ``answered`` is called with each answer's status."""
+    """One kept connection, one request at a time; ``answered`` is called with each answer's status, which is
+    0 where the connection was lost before one came."""
 
     def __init__(self, answered: Callable[["Caller", int], None]) -> None:
         self._answered = answered
@@ -59,6 +64,7 @@ class Caller(asyncio.Protocol):
         self.sent_at = 0.0
         self.asked_at = 0.0  # the same moment by the clock that other processes share
         self.is_kept = True
+        self._is_waiting = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -68,6 +74,7 @@ class Caller(asyncio.Protocol):
         assert self._transport
         self.sent_at = time.perf_counter()
         self.asked_at = time.monotonic()
+        self._is_waiting = True
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
@@ -77,9 +84,17 @@ class Caller(asyncio.Protocol):
             return
         head, _, self._received = message
         self.is_kept = not wants_to_close(head)
+        self._is_waiting = False
         self._answered(self, status_of(head))
 
+    def connection_lost(self, _: Exception | None) -> None:
+        self.is_kept = False
+        if self._is_waiting:
+            self._is_waiting = False
+            self._answered(self, 0)
+
     def close(self) -> None:
+        self._is_waiting = False
         if self._transport:
             self._transport.close()
 
@@ -107,7 +122,7 @@ async def closed_loop(port: int, next_request: NextRequest, *, concurrency: int,
         nonlocal failures, under_way
         now = time.perf_counter()
         latencies.append(now - caller.sent_at)
-        failures += status >= 300
+        failures += not is_success(status)
         if now < ends and caller.is_kept:
             caller.ask(next_request())
             return
@@ -174,7 +189,7 @@ async def first_answer(port: int, next_request: NextRequest, *, gives_up: Callab
     """Ask until a program that is just starting answers with success; False when it was given up."""
     while not gives_up():
         with suppress(OSError, TimeoutError):  # it does not listen yet, or takes its time
-            if await _status(port, next_request()) < 300:
+            if is_success(await _status(port, next_request())):
                 return True
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
     return False
@@ -204,7 +219,7 @@ async def burst(port: int, next_request: NextRequest, *, size: int) -> Burst:
 
     def answered(_: Caller, status: int) -> None:
         nonlocal failures, waited_for
-        failures += status >= 300
+        failures += not is_success(status)
         waited_for -= 1
         if waited_for == 0:
             all_answered.set()

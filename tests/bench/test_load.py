@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bench.http_messages import NotUnderstood, cut, status_of, wants_to_close
-from bench.load import burst, closed_loop, first_answer
+from bench.load import burst, closed_loop, first_answer, turns_taken
 from bench.stub import Stub, StubConnection
 from bench.turns import turns
 from local.ports import free_ports
@@ -88,3 +88,20 @@ def test_the_stub_answers_as_bot_connector_entra_and_the_channels_issuer_do() ->
     assert stub.answer("GET", "/v1/.well-known/keys")[1]["keys"][0]["endorsements"] == ["msteams"]
     assert stub.answer("GET", "/nothing")[0] == 404
     assert (stub.counts.activities, stub.counts.token_calls, stub.counts.discoveries) == (1, 1, 1)
+
+
+async def test_what_is_asked_of_a_program_that_dies_is_unanswered_at_once() -> None:
+    class Dies(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self._transport = transport
+
+        def data_received(self, data: bytes) -> None:
+            self._transport.close()
+
+    server = await asyncio.get_running_loop().create_server(Dies, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, asyncio.timeout(20):
+        taken = await turns_taken(port, lambda: ("a", post()), concurrency=4, most=16, seconds=600)
+        load = await closed_loop(port, post, concurrency=2, seconds=600)
+    assert [turn.status for turn in taken] == [0] * 4
+    assert (load.failures, len(load.latencies)) == (2, 2)
