@@ -20,7 +20,8 @@ class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
     ``ambiguities``: how many attempts ended without an answer that tells what became of the message.
     ``is_beside_stream``: the stream that it was to end did not take it, so it goes as a message of its own.
     ``parts_sent``: how many parts of a message that was split are known to have arrived.
-    ``reason``: the error's class and words of the last attempt that did not end in sent; no user text.
+    ``reason``: the error's class and words of the last attempt that did not end in sent; no user text;
+    or that a turn tells it itself.
     ``trace``: the channel's own ids of that request, or of the one that sent it.
     ``body``: the message as JSON (or as it came, if it could not be read) where it could not be delivered,
     so that nothing is lost.

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from agent.answer import Answer
 from agent.conversation import conversation_of
+from agent.delivery_record import DeliveryRecord
 from agent.incoming import IncomingActivity
 from agent.job_card import running_card, words_of
 from agent.job_entry import JobEntry, Progress, owner_key
@@ -18,7 +19,7 @@ from agent.jobs.definition import JOB_VERSION, Job, JobDefinition
 from agent.jobs.entries import entry_of
 from agent.ports import ChannelError, Services
 from agent.stream import informative
-from agent.told_in_turn import claim_in_turn, hand_back, note_told
+from agent.told_in_turn import claim_in_turn, first_telling, hand_back, is_of_turn, note_told
 from agent.turn_budget import seconds_until
 from agent.turn_replies import TurnReplies
 from agent.view import View, ViewKind
@@ -59,6 +60,7 @@ class JobTaking:
         self._budget = replies.budget
         self._start_job = start_job
         self._services = services
+        self._is_in_response = incoming.delivery_mode in WITHOUT_IDS
 
     async def start(self, definition: JobDefinition, *, request: Any) -> Job:
         """Store the job durably; with that it is taken on, whatever happens to this turn.
@@ -84,7 +86,7 @@ class JobTaking:
         return job
 
     def _shown_as(self, definition: JobDefinition) -> ViewKind:
-        if self._incoming.type != "message" or self._incoming.delivery_mode in WITHOUT_IDS:
+        if self._incoming.type != "message" or self._is_in_response:
             return "messages"
         return view_kind(definition, self._conversation)
 
@@ -92,19 +94,26 @@ class JobTaking:
         """Tell the user what came of it, where that is ready in time; else that it is taken on."""
         if job.shown_as == "stream" and await self._open_stream(job):
             return
+        known = None
+        if self._replies.claim.is_resumed:
+            known = await first_telling(job, services=self._services)
+            if known and self._is_told(known):
+                return
         entry = await self._first_outcome(job, say_typing=self._incoming.type == "message")
-        if (
-            entry
-            and entry.answer
-            and not entry.is_running
-            and await self._tell_result(job, entry.answer, say)
-        ):
-            return
-        await self._acknowledge(job, entry, say)
+        result = entry.answer if entry and not entry.is_running else None
+        if result is None or not await self._tell_result(job, result, known, say):
+            await self._acknowledge(job, entry, say)
+
+    def _is_told(self, first: DeliveryRecord) -> bool:
+        """Whether the user has heard of the job, or will by its orchestration: what is said now is late."""
+        if not is_of_turn(first):
+            return True
+        return not self._is_in_response and (first.has_ended or self._replies.is_held)
 
     async def _open_stream(self, job: Job) -> bool:
         """Acknowledge by the first update of a stream; False where the channel streams nothing here."""
         if self._replies.claim.is_resumed:  # a stream that an earlier delivery was to open is not waited for
+            self._replies.pass_over()
             return False
         text = job_of(job).acknowledgement(job).text
         self._replies.opens(self._view("stream", shown=text))
@@ -153,12 +162,17 @@ class JobTaking:
                     {"type": "typing"}, at=self._conversation.place, reply_to_id=self._incoming.incoming_id
                 )
 
-    async def _tell_result(self, job: Job, answer: Answer, say: Say) -> bool:
-        """Tell what came of the job in its turn; False where its orchestration does so already."""
-        await self._replies.keep()
-        delivery = await claim_in_turn(job, services=self._services)
-        if delivery is None:
+    async def _tell_result(self, job: Job, answer: Answer, known: DeliveryRecord | None, say: Say) -> bool:
+        """Tell what came of the job in its turn; False where the orchestration is to do so."""
+        if known and known.has_ended:  # told in a response, which nobody may have got
+            await say(answer)
+            return True
+        if known is None and not self._replies.is_anew:
             return False
+        await self._replies.keep()
+        delivery = await claim_in_turn(job, known, services=self._services)
+        if delivery is None:
+            return known is not None
         try:
             activity_id = await say(answer)
         except Exception:

@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 LOOK_AGAIN_SECONDS = 0.25
 NOTING_LASTS_SECONDS = 2.0
+IN_TURN = "it is told in its turn"
 ACKNOWLEDGED_SOON = timedelta(seconds=2)  # as a rule
 
 
@@ -34,17 +35,39 @@ async def acknowledged(job_id: str, *, at_most: timedelta, services: Services) -
         await clock.sleep(LOOK_AGAIN_SECONDS)
 
 
-async def claim_in_turn(job: Job, *, services: Services) -> DeliveryRecord | None:
-    """Claim the job's first follow-up, to tell it in its turn; None where it is told otherwise."""
-    first = DeliveryRecord(
-        delivery_id=f"{job.job_id}.1", state="sending", updated_at=services.clock.now(), attempts=1
-    )
-    return await services.ledger.insert(first)
+async def first_telling(job: Job, *, services: Services) -> DeliveryRecord | None:
+    """The record of the job's first follow-up, which a delivery of its turn may have begun."""
+    return await services.ledger.read(_first_id(job))
+
+
+def is_of_turn(record: DeliveryRecord) -> bool:
+    return record.reason == IN_TURN
+
+
+async def claim_in_turn(
+    job: Job, known: DeliveryRecord | None, *, services: Services
+) -> DeliveryRecord | None:
+    """Claim the job's first follow-up, to tell it in its turn; None where it is told otherwise.
+
+    ``known``: its record, where an earlier delivery of the turn was to tell it.
+    """
+    now = services.clock.now()
+    if known is None:
+        first = DeliveryRecord(
+            delivery_id=_first_id(job), state="sending", updated_at=now, attempts=1, reason=IN_TURN
+        )
+        return await services.ledger.insert(first)
+    again = msgspec.structs.replace(known, state="sending", updated_at=now, attempts=known.attempts + 1)
+    return await services.ledger.replace(again)
+
+
+def _first_id(job: Job) -> str:
+    return f"{job.job_id}.1"
 
 
 async def hand_back(delivery: DeliveryRecord, *, services: Services) -> None:
     """It was not told in the turn: it is the orchestration's again."""
-    await _note(delivery, "accepted", services=services)
+    await _note(msgspec.structs.replace(delivery, reason=""), "accepted", services=services)
 
 
 async def note_told(delivery: DeliveryRecord, activity_id: str | None, *, services: Services) -> None:

@@ -80,6 +80,22 @@ class TurnReplies:
         """The first reply is the beginning of this view; kept with the acknowledgement."""
         self.claim = msgspec.structs.replace(self.claim, view=view)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether what comes next may have arrived already, and so is not said."""
+        return self.claim.is_uncertain and self._when_ambiguous == "hold"
+
+    @property
+    def is_anew(self) -> bool:
+        """Whether what comes next is said, and was not said before as something else."""
+        return self._said >= len(self.claim.sent_ids) and not self.is_held
+
+    def pass_over(self) -> None:
+        """The next reply is not said: what follows keeps its place in the order."""
+        self._said += 1
+        if self._said > len(self.claim.sent_ids):
+            self._arrived(None)
+
     async def keep(self) -> None:
         """Hold the claim for longer, while the turn waits. Raises TurnInProgress when it is another's."""
         now = self._clock.now()

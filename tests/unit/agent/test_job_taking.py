@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from agent.answer import Answer
@@ -12,7 +13,7 @@ from agent.follow_up import FollowUp, send
 from agent.incoming import parse_incoming
 from agent.jobs import catalog
 from agent.jobs.definition import Done, Failed, Job, Outcome, Waiting
-from agent.ports import ChannelRefused, Services
+from agent.ports import ChannelBusy, ChannelRefused, Services
 from agent.turn_budget import TurnBudget, budget_of
 from agent.turn_claim import CLAIM_HOLDS, TurnInProgress
 from agent.turn_replies import TurnReplies
@@ -125,7 +126,7 @@ async def test_the_first_follow_up_does_not_overtake_the_acknowledgement(channel
     assert channel.services.connector.said == [TAKEN_ON, COUNTED]
 
 
-async def test_what_its_orchestration_told_already_is_acknowledged_alone(channel: Channel) -> None:
+async def test_what_its_orchestration_told_already_is_not_acknowledged_any_more(channel: Channel) -> None:
     """A delivery that goes on with a dead one's turn comes late."""
     _, incoming = parse_incoming(json.dumps(counting()).encode())
     claimed_at = channel.services.clock.now()
@@ -141,7 +142,7 @@ async def test_what_its_orchestration_told_already_is_acknowledged_alone(channel
 
     channel._start_job = start_and_tell  # type: ignore[method-assign]
     await channel.deliver(counting())
-    assert channel.services.connector.said == [COUNTED, TAKEN_ON]
+    assert channel.services.connector.said == [COUNTED]
 
 
 async def test_a_result_that_the_channel_refused_is_left_to_the_orchestration(channel: Channel) -> None:
@@ -150,6 +151,51 @@ async def test_a_result_that_the_channel_refused_is_left_to_the_orchestration(ch
         await channel.deliver(counting())
     channel.services.clock.step(CLAIM_HOLDS)
     assert await follow_up_of(channel) == "sent"
+
+
+async def test_a_result_that_was_not_even_tried_to_tell_is_told_whatever_ambiguous_sends_is(
+    channel: Channel,
+) -> None:
+    """The turn finds that it may not speak any more, after it claimed to tell the result."""
+    services = channel.services
+    services.delivery_options = msgspec.structs.replace(services.delivery_options, ambiguous_sends="hold")
+    insert = services.ledger.insert
+
+    async def taken_over(record: Any) -> Any:
+        inserted = await insert(record)
+        services.clock.step(CLAIM_HOLDS)
+        claim = await services.turn_claims.read(channel.started[0].job_id)
+        assert claim
+        await services.turn_claims.take_over(claim, at=services.clock.now())
+        return inserted
+
+    services.ledger.insert = taken_over  # type: ignore[method-assign]
+    with pytest.raises(TurnInProgress):
+        await channel.deliver(counting())
+    services.ledger.insert = insert  # type: ignore[method-assign]
+    services.clock.step(CLAIM_HOLDS)
+    assert await follow_up_of(channel) == "sent"
+    assert services.connector.said == [COUNTED]
+
+
+async def test_a_result_that_the_orchestration_sends_just_now_is_not_told_by_a_late_delivery_too(
+    channel: Channel,
+) -> None:
+    services = channel.services
+    services.connector.errors.append(ChannelBusy("429", retry_after=timedelta(seconds=9)))
+    with pytest.raises(ChannelBusy):
+        await channel.deliver(counting())
+    services.clock.step(CLAIM_HOLDS)
+    post = services.connector.send
+
+    async def redelivered_meanwhile(*what: Any, **how: Any) -> Any:
+        services.connector.send = post  # type: ignore[method-assign]
+        await channel.deliver(counting())
+        return await post(*what, **how)
+
+    services.connector.send = redelivered_meanwhile  # type: ignore[method-assign]
+    assert await follow_up_of(channel) == "sent"
+    assert services.connector.said == [COUNTED]
 
 
 async def test_a_waiting_turn_keeps_its_claim(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,6 +341,17 @@ class TestHowItIsShown:
         await channel.deliver(counting())
         assert channel.services.connector.said == [TAKEN_ON]
         assert await self.view_kinds(channel) == ("stream", None)
+        await channel.deliver(counting())
+        assert channel.services.connector.said == [TAKEN_ON]
+
+    async def test_where_the_channel_was_busy_after_it_refused_the_stream_the_next_delivery_says_it(
+        self, channel: Channel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(catalog, "JOBS", [CountAloud()])
+        busy = ChannelBusy("429", retry_after=timedelta(seconds=9))
+        channel.services.connector.errors += [ChannelRefused("the channel answered 405 BadArgument"), busy]
+        with pytest.raises(ChannelBusy):
+            await channel.deliver(counting())
         await channel.deliver(counting())
         assert channel.services.connector.said == [TAKEN_ON]
 
