@@ -17,6 +17,8 @@ LOOK_AGAIN_SECONDS = 0.25
 NOTING_LASTS_SECONDS = 2.0
 IN_TURN = "it is told in its turn"
 ACKNOWLEDGED_SOON = timedelta(seconds=2)  # as a rule
+# A redelivery that waits for a dead delivery's claim takes it over, and acknowledges, before that is told.
+REDELIVERY_TAKES = timedelta(seconds=4)
 
 
 async def acknowledged(job_id: str, *, at_most: timedelta, services: Services) -> TurnClaim | None:
@@ -28,7 +30,7 @@ async def acknowledged(job_id: str, *, at_most: timedelta, services: Services) -
         claim = await services.turn_claims.read(job_id)
         if claim is None or claim.state == "acknowledged":
             return claim
-        if clock.now() - claim.claimed_at >= CLAIM_HOLDS:
+        if clock.now() - claim.claimed_at >= CLAIM_HOLDS + REDELIVERY_TAKES:
             return None
         if clock.now() >= waits_until:
             return claim

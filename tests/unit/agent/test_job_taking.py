@@ -14,6 +14,7 @@ from agent.incoming import parse_incoming
 from agent.jobs import catalog
 from agent.jobs.definition import Done, Failed, Job, Outcome, Waiting
 from agent.ports import ChannelBusy, ChannelRefused, Services
+from agent.told_in_turn import REDELIVERY_TAKES
 from agent.turn_budget import TurnBudget, budget_of
 from agent.turn_claim import CLAIM_HOLDS, TurnInProgress
 from agent.turn_replies import TurnReplies
@@ -121,7 +122,7 @@ async def test_the_first_follow_up_does_not_overtake_the_acknowledgement(channel
     await channel.deliver(counting())
     claims.write = write  # type: ignore[method-assign]
     assert await follow_up_of(channel) == "busy"
-    clock.step(CLAIM_HOLDS)
+    clock.step(CLAIM_HOLDS + REDELIVERY_TAKES)
     assert await follow_up_of(channel) == "sent"
     assert channel.services.connector.said == [TAKEN_ON, COUNTED]
 
@@ -131,13 +132,13 @@ async def test_what_its_orchestration_told_already_is_not_acknowledged_any_more(
     _, incoming = parse_incoming(json.dumps(counting()).encode())
     claimed_at = channel.services.clock.now()
     await channel.services.turn_claims.insert(incoming.turn_key, at=claimed_at)
-    channel.services.clock.step(CLAIM_HOLDS)
+    channel.services.clock.step(CLAIM_HOLDS + REDELIVERY_TAKES)
     start_job = channel._start_job
 
     async def start_and_tell(job: Job, *, may_exist: bool) -> None:
         await start_job(job, may_exist=may_exist)
         await channel.services.conversations.heard(job.requested_by, at=claimed_at)
-        channel.services.clock.step(CLAIM_HOLDS)
+        channel.services.clock.step(CLAIM_HOLDS + REDELIVERY_TAKES)
         assert await follow_up_of(channel) == "sent"
 
     channel._start_job = start_and_tell  # type: ignore[method-assign]
@@ -149,7 +150,7 @@ async def test_a_result_that_the_channel_refused_is_left_to_the_orchestration(ch
     channel.services.connector.errors.append(ChannelRefused("the channel answered 400 BadArgument"))
     with pytest.raises(ChannelRefused):
         await channel.deliver(counting())
-    channel.services.clock.step(CLAIM_HOLDS)
+    channel.services.clock.step(CLAIM_HOLDS + REDELIVERY_TAKES)
     assert await follow_up_of(channel) == "sent"
 
 
@@ -163,7 +164,7 @@ async def test_a_result_that_was_not_even_tried_to_tell_is_told_whatever_ambiguo
 
     async def taken_over(record: Any) -> Any:
         inserted = await insert(record)
-        services.clock.step(CLAIM_HOLDS)
+        services.clock.step(CLAIM_HOLDS + REDELIVERY_TAKES)
         claim = await services.turn_claims.read(channel.started[0].job_id)
         assert claim
         await services.turn_claims.take_over(claim, at=services.clock.now())
@@ -173,7 +174,7 @@ async def test_a_result_that_was_not_even_tried_to_tell_is_told_whatever_ambiguo
     with pytest.raises(TurnInProgress):
         await channel.deliver(counting())
     services.ledger.insert = insert  # type: ignore[method-assign]
-    services.clock.step(CLAIM_HOLDS)
+    services.clock.step(CLAIM_HOLDS + REDELIVERY_TAKES)
     assert await follow_up_of(channel) == "sent"
     assert services.connector.said == [COUNTED]
 
@@ -185,7 +186,7 @@ async def test_a_result_that_the_orchestration_sends_just_now_is_not_told_by_a_l
     services.connector.errors.append(ChannelBusy("429", retry_after=timedelta(seconds=9)))
     with pytest.raises(ChannelBusy):
         await channel.deliver(counting())
-    services.clock.step(CLAIM_HOLDS)
+    services.clock.step(CLAIM_HOLDS + REDELIVERY_TAKES)
     post = services.connector.send
 
     async def redelivered_meanwhile(*what: Any, **how: Any) -> Any:

@@ -25,7 +25,7 @@ from agent.ports import (
     TokenRefused,
 )
 from agent.task_hub import from_task_hub, to_task_hub
-from agent.told_in_turn import ACKNOWLEDGED_SOON
+from agent.told_in_turn import ACKNOWLEDGED_SOON, REDELIVERY_TAKES
 from agent.turn_claim import CLAIM_HOLDS
 from agent.view import View, ViewKind
 from tests.unit.agent.cards import words_on
@@ -564,7 +564,7 @@ class TestOpening:
         claim = await services.turn_claims.insert("job-1", at=services.clock.now())
         assert claim is not None
         await services.turn_claims.write(msgspec.structs.replace(claim, state=state))
-        services.clock.step(CLAIM_HOLDS)
+        services.clock.step(CLAIM_HOLDS + REDELIVERY_TAKES)
         started = services.clock.now()
         assert (await moved(services, None)).kind == "messages"
         assert services.clock.now() == started
