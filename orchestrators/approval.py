@@ -42,7 +42,7 @@ def approval(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any
     job, view = following.job, following.view
     # One for all of its way: the SDK gives an event to the newest that was waited for by its name.
     cancelled = context.wait_for_external_event(steps.CANCEL)
-    if following.outcome is None:  # what has begun was approved, before the orchestration started over
+    if not following.is_approved:
         try:
             ended, view = yield from _approved(context, job, view, cancelled)
         except Exception:
@@ -53,7 +53,7 @@ def approval(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any
         if ended is not None:
             yield from _end(context, job, ended, view)
             return {"outcome": STATES[type(ended)], "told": 1}
-    following = msgspec.structs.replace(following, view=view)
+    following = msgspec.structs.replace(following, view=view, is_approved=True)
     return (yield from follow(context, following, cancelled=cancelled))
 
 

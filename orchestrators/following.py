@@ -25,12 +25,14 @@ NOT_BEGUN = Waiting(state={}, check_in=timedelta(0))
 
 
 class Following(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Where the follow-up of a job is; the orchestration's input. ``told``: how many things it told."""
+    """Where the follow-up of a job is; the orchestration's input. ``told``: how many things it told;
+    ``is_approved``: nobody is to be asked any more whether it may begin."""
 
     job: Job
     outcome: Outcome | None = None
     told: int = 0
     view: View | None = None
+    is_approved: bool = False
 
 
 class Tried(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +92,8 @@ def follow(
             if ended is not None:
                 return _output(ended, told)
             break  # an event that came early ends each later wait, until the orchestration starts over
-    context.continue_as_new(to_task_hub(Following(job=job, outcome=outcome, told=told, view=screen.view)))
+    following = msgspec.structs.replace(following, outcome=outcome, told=told, view=screen.view)
+    context.continue_as_new(to_task_hub(following))
     return None
 
 

@@ -428,3 +428,18 @@ async def test_a_confirmation_comes_after_the_acknowledgement(run: ApprovalRun, 
     assert (await run.run())["outcome"] == "done"
     assert len(seen) == (3 if is_alive else CLAIM_HOLDS / timedelta(seconds=LOOK_AGAIN_SECONDS))
     assert set(seen) == {0}
+
+
+async def test_a_job_that_was_approved_waits_for_no_second_answer_when_it_could_not_be_cancelled(
+    run: ApprovalRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, cancel = failing(5, RequestLicence.begin), failing(8, RequestLicence.cancel)
+    monkeypatch.setattr(RequestLicence, "begin", begin)
+    monkeypatch.setattr(RequestLicence, "cancel", cancel)
+    run.job = msgspec.structs.replace(run.job, version=2)
+    run.press(timedelta(hours=1), "approved")
+    run.cancel(timedelta(hours=1, seconds=3))
+    assert await run.run() == {"outcome": "done", "told": 2}
+    assert "could not cancel" in run.texts[0]
+    assert run.services.clock.now() - run.started < timedelta(hours=2)
+    assert len(run.cards("send")) == 1
