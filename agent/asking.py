@@ -23,7 +23,7 @@ from agent.delivery_record import DeliveryRecord, DeliveryState
 from agent.job_entry import Progress
 from agent.job_view import TEAMS
 from agent.jobs.again import with_try_again
-from agent.jobs.catalog import job_of
+from agent.jobs.catalog import gives_up_at, job_of
 from agent.jobs.definition import Approved, Cancelled, Failed, Job, Rejected, Waiting
 from agent.jobs.entries import entry_of
 from agent.jobs.running import broken, noting_why
@@ -191,7 +191,7 @@ async def _entered(job: Job, definition: Approved, *, services: Services) -> App
         asked_by=without_links(job.requested_by.user_name or ""),
         put_to_key=put_to_key(approval, job.requested_by),
         asked_at=now,
-        expires_at=min(now + approval.expires_after, job.requested_at + kind.deadline),
+        expires_at=min(now + approval.expires_after, gives_up_at(job)),
     )
     entered = await services.approvals.insert(entry) or await services.approvals.find(entry.approval_id)
     assert entered is not None, "approvals are only dropped once they have ended and aged"

@@ -13,7 +13,7 @@ from agent.draft import Draft
 from agent.follow_up import FollowUp
 from agent.job_card import words_of
 from agent.jobs import running
-from agent.jobs.catalog import job_of
+from agent.jobs.catalog import gives_up_at, job_of
 from agent.jobs.definition import Cancelled, Composed, ComposingFailed, Done, Failed, Job
 from agent.ports import ChannelError, Services
 from agent.sizing import size
@@ -132,8 +132,8 @@ class _Composer:
     async def _show_while(self, reading: asyncio.Task[None]) -> None:
         """Show what there is until it is whole, or its time is over, or its user has stopped it."""
         job, now = self._composition.job, self._clock.now()
-        gives_up_at = min(job.requested_at + job_of(job).deadline, now + LONGEST)
-        while not reading.done() and self._clock.now() < gives_up_at and not self._is_cancelled:
+        ends_at = min(gives_up_at(job), now + LONGEST)
+        while not reading.done() and self._clock.now() < ends_at and not self._is_cancelled:
             await asyncio.wait({reading}, timeout=LOOK_AGAIN_SECONDS)
             if self._streamer and not reading.done():
                 await self._show(self._streamer)

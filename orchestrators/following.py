@@ -10,7 +10,7 @@ import msgspec
 
 from agent.answer import Answer
 from agent.job_entry import JobState
-from agent.jobs.catalog import job_of
+from agent.jobs.catalog import gives_up_at, job_of
 from agent.jobs.definition import Cancelled, Composing, Done, Failed, Job, Outcome, Waiting
 from agent.jobs.running import broken
 from agent.task_hub import to_task_hub
@@ -55,7 +55,6 @@ def follow(
     """
     job, outcome, told = following.job, following.outcome, following.told
     screen = Screen(context, job, following.view)
-    gives_up_at = job.requested_at + job_of(job).deadline
     completed = context.wait_for_external_event(steps.COMPLETED)
     cancelled = cancelled or context.wait_for_external_event(steps.CANCEL)
     for _ in range(CHECKS_AN_EXECUTION):
@@ -78,7 +77,7 @@ def follow(
             else:
                 yield from screen.show(outcome)
                 waits_from = context.current_utc_datetime
-                until_then = min(outcome.check_in, gives_up_at - context.current_utc_datetime)
+                until_then = min(outcome.check_in, gives_up_at(job) - context.current_utc_datetime)
                 until = context.current_utc_datetime + max(until_then, SHORTEST_WAIT)
                 woken_by = yield from screen.wait(until, cancelled, completed)
         if woken_by is completed:

@@ -2,7 +2,7 @@
 
 import azure.durable_functions as df
 
-from agent.jobs.catalog import job_of
+from agent.jobs.catalog import job_of, with_terms
 from agent.jobs.definition import Approved, Job
 from agent.task_hub import to_task_hub
 from orchestrators import steps
@@ -25,7 +25,7 @@ async def start_job(durable_client: df.DurableOrchestrationClient, job: Job, *, 
         if status and status.instance_id:
             return
     name = APPROVAL if isinstance(job_of(job), Approved) else FOLLOW_UP
-    await durable_client.start_new(name, job.job_id, to_task_hub(Following(job=job)))
+    await durable_client.start_new(name, job.job_id, to_task_hub(Following(job=with_terms(job))))
 
 
 async def cancel_job(durable_client: df.DurableOrchestrationClient, job_id: str) -> bool:

@@ -19,8 +19,8 @@ from agent.composing import ComposedOutcome, Composition
 from agent.follow_up import FollowUp, FollowUpSent
 from agent.job_entry import JobState, Progress
 from agent.job_view import Showed, Showing
-from agent.jobs.catalog import job_of
-from agent.jobs.definition import Cancelled, Done, Job, Outcome, Retried, Waiting
+from agent.jobs.catalog import TRIES, gives_up_at
+from agent.jobs.definition import Cancelled, Done, Job, Outcome, Waiting
 from agent.jobs.running import Check
 from agent.stream import OpenStream
 from agent.task_hub import reader, to_task_hub
@@ -36,8 +36,6 @@ read_showed, read_sent = reader(Showed), reader(FollowUpSent)
 # Five tries, ten seconds apart: Durable Functions for Python knows a fixed interval only. For what touches
 # our own storage and the channel, and for the steps of jobs of version 1, whose histories are in flight.
 RETRIES = df.RetryOptions(10_000, 5)
-# Of a job's own steps, unless its definition is Retried: some ten minutes long, each pause twice the last.
-TRIES = 8
 SHORTEST_BACK_OFF, LONGEST_BACK_OFF = timedelta(seconds=5), timedelta(minutes=5)
 COMPLETED = "completed"  # the external event that ends a wait early
 CANCEL = "cancel"  # the one by which the user ends the job
@@ -66,11 +64,9 @@ def pause_after(context: Context, job: Job, tries: int) -> timedelta | None:
     """
     if job.version < 2:
         return None
-    definition = job_of(job)
-    most = definition.tries if isinstance(definition, Retried) else TRIES
     pause = min(SHORTEST_BACK_OFF * 2 ** min(tries - 1, 10), LONGEST_BACK_OFF)
-    is_late = context.current_utc_datetime + pause > job.requested_at + definition.deadline
-    return None if tries >= most or is_late else pause
+    is_late = context.current_utc_datetime + pause > gives_up_at(job)
+    return None if tries >= (job.tries or TRIES) or is_late else pause
 
 
 def begin(context: Context, job: Job, working: Working) -> Generator[Any, Any, Outcome]:

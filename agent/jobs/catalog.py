@@ -1,14 +1,18 @@
 """The kinds of background job that users can ask for: add one line here for each file beside it."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
 from agent.jobs.chat import Chat
-from agent.jobs.definition import Job, JobDefinition
+from agent.jobs.definition import Job, JobDefinition, Retried
 from agent.jobs.order_laptop import OrderLaptop
 from agent.jobs.request_licence import RequestLicence
 from agent.jobs.withdrawn import WITHDRAWN
+
+# Of a job's own steps, unless its definition is Retried: some ten minutes long, each pause twice the last.
+TRIES = 8
 
 JOBS: Sequence[JobDefinition] = [
     OrderLaptop(),
@@ -25,6 +29,21 @@ def job_of(job: Job) -> JobDefinition:
 def definition_of(kind: str) -> JobDefinition | None:
     """The definition of this kind; None where the app has none."""
     return next((definition for definition in JOBS if definition.kind == kind), None)
+
+
+def with_terms(job: Job) -> Job:
+    """The job as it is started: with what its orchestration decides by, which is to stay as it is."""
+    definition = job_of(job)
+    return msgspec.structs.replace(
+        job,
+        gives_up_at=job.requested_at + definition.deadline,
+        tries=definition.tries if isinstance(definition, Retried) else TRIES,
+    )
+
+
+def gives_up_at(job: Job) -> datetime:
+    """When the job is given up; jobs of version 1 tell no such time."""
+    return job.gives_up_at or job.requested_at + job_of(job).deadline
 
 
 class PressedButton(msgspec.Struct, frozen=True):

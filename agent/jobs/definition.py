@@ -20,8 +20,9 @@ JOB_VERSION = 2
 class Job(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One background job that a user asked for: the input of its orchestration. ``request`` is the
     user's text, or the data of the button that was pressed. ``shown_as``: how it is shown while it runs;
-    None: not at all. A new one has the ``version`` JOB_VERSION; one that tells none was begun before there
-    were any."""
+    None: not at all. ``gives_up_at`` and ``tries``: by its definition's deadline and tries at its start,
+    which its orchestration keeps, whatever is deployed. A new one has the ``version`` JOB_VERSION; one that
+    tells none was begun before there were any."""
 
     version: int = 1
     job_id: str
@@ -30,6 +31,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     requested_by: Conversation
     request: Any = None
     shown_as: ViewKind | None = None
+    gives_up_at: datetime | None = None
+    tries: int | None = None
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True, tag="waiting", tag_field="outcome", rename="camel"):

@@ -12,7 +12,7 @@ import msgspec
 from agent.answer import Answer
 from agent.job_entry import owner_key
 from agent.jobs.again import note_poisoned, with_try_again
-from agent.jobs.catalog import job_of
+from agent.jobs.catalog import gives_up_at, job_of
 from agent.jobs.definition import Cancellable, Cancelled, Done, Failed, Job, Outcome, Waiting
 from agent.jobs.entries import entry_of
 from agent.ports import Services
@@ -42,7 +42,7 @@ async def check(step: Check, *, services: Services) -> Outcome:
     definition = job_of(step.job)
     async with noting_why(step.job, "check", services=services):
         outcome = _offered(step.job, await definition.check(step.job, step.state, services=services))
-    if isinstance(outcome, Waiting) and services.clock.now() - step.job.requested_at > definition.deadline:
+    if isinstance(outcome, Waiting) and services.clock.now() > gives_up_at(step.job):
         return await end_broken(step.job, OUT_OF_TIME, services=services)
     await note(step.job, outcome, services=services)
     return outcome

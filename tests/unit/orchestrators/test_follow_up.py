@@ -12,6 +12,7 @@ from agent.answer import Answer, Citation
 from agent.conversation import Conversation
 from agent.delivery_record import DeliveryRecord
 from agent.jobs import catalog, running
+from agent.jobs.catalog import with_terms
 from agent.jobs.definition import Done, Failed, Job, Outcome, Waiting
 from agent.ports import ChannelBusy, ChannelRefused, ConversationGone, Services
 from agent.task_hub import from_task_hub, to_task_hub
@@ -84,7 +85,7 @@ def orchestration(
     steps = (begin_job, check_job, cancel_job, note_broken_job, send_follow_up, give_up_follow_up)
     return SteppedOrchestration(
         follow_up,
-        to_task_hub(Following(job=job)),
+        to_task_hub(Following(job=with_terms(job) if version >= 2 else job)),
         activities={step.__name__: step for step in steps},
         clock=services.clock,
         events=events,

@@ -9,7 +9,9 @@ import msgspec
 import pytest
 
 from agent.conversation import Conversation
+from agent.jobs.catalog import with_terms
 from agent.jobs.definition import Job
+from agent.jobs.order_laptop import OrderLaptop
 from agent.task_hub import to_task_hub
 from agent.view import View
 from orchestrators.following import Following
@@ -41,7 +43,7 @@ class Retried(FollowUpRun):
     async def follow(self, between: Any = lambda: None, **fields: Any) -> None:
         await self.services.conversations.heard(CHAT, at=START)
         job = Job(version=2, job_id="i", kind="order_laptop", requested_at=START, requested_by=CHAT, **fields)
-        self.simulation.start("follow_up", to_task_hub(Following(job=job)))
+        self.simulation.start("follow_up", to_task_hub(Following(job=with_terms(job))))
         await self.simulation.run(between=between)
 
 
@@ -133,3 +135,21 @@ async def test_a_stream_is_kept_alive_while_a_step_is_tried(
     silences = [later - earlier for earlier, later in pairwise(sent_at[: len(kinds) + 1])]
     assert max(silences) < timedelta(seconds=30)
     assert services.connector.texts[-2:] == TOLD_ALL
+
+
+@pytest.mark.parametrize("deployed_before", range(4, 24, 2))
+@pytest.mark.parametrize(
+    "definition", [{"tries": 2}, {"deadline": timedelta(seconds=1)}, {"kind": "another"}], ids=str
+)
+async def test_a_deployment_that_changes_what_is_tried_and_how_long_changes_no_job_in_flight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, definition: dict[str, Any], deployed_before: int
+) -> None:
+    run = Retried(tmp_path, monkeypatch, failures=5)
+
+    def deploy() -> None:
+        for name, value in definition.items():
+            monkeypatch.setattr(OrderLaptop, name, value, raising=False)
+
+    await run.follow(at_steps({deployed_before}, deploy))
+    instance = run.simulation.instance()
+    assert instance.status.text == "Completed", instance.output

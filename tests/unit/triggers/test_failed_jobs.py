@@ -15,7 +15,9 @@ from adapters.in_memory import InMemoryServices
 from agent.delivery_record import DeliveryRecord, DeliveryState
 from agent.job_entry import owner_key
 from agent.jobs import running
+from agent.jobs.catalog import with_terms
 from agent.jobs.definition import Job
+from agent.jobs.order_laptop import OrderLaptop
 from orchestrators.following import Following
 from tests.unit.orchestrators.test_follow_up import CHAT
 from tests.unit.triggers.recording_client import Died, RecordingDurableClient
@@ -47,6 +49,7 @@ class Endpoint:
             requested_by=CHAT,
             request=REQUEST,
         )
+        job = with_terms(job)
         await running.note_failure(job, services=self.services)
         return job
 
@@ -84,6 +87,7 @@ async def test_a_job_that_broke_is_started_anew_with_the_same_request(endpoint: 
     assert (anew.kind, anew.request, anew.requested_by) == (job.kind, job.request, job.requested_by)
     # Its deadline is counted from now.
     assert (anew.version, anew.requested_at) == (2, endpoint.services.clock.now())
+    assert anew.gives_up_at == anew.requested_at + OrderLaptop.deadline
     entry = await endpoint.services.job_board.find(owner_key(CHAT), anew.job_id)
     assert entry is not None
     assert (entry.state, entry.request) == ("running", REQUEST)
