@@ -138,7 +138,7 @@ class JobTaking:
                 say_typing = False
                 await self._say_typing()
             await self._replies.keep()
-            await clock.sleep(pause)
+            await clock.sleep(min(pause, seconds_until(self._budget.waits_until, clock.now())))
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _look(self, job: Job) -> JobEntry | None:

@@ -12,6 +12,7 @@ SHORTEST = timedelta(seconds=3)
 REPLY_TAKES = timedelta(seconds=1)  # as a rule
 AFTER_THE_REPLY = timedelta(seconds=3)
 TELLING_TROUBLE_TAKES = timedelta(seconds=0.5)  # as a rule
+LATE_SPEAKS_AFTER = timedelta(seconds=6)  # by then a call of a table that hangs is over
 LEAST_SECONDS = 1.0  # for a step of a turn that came so late that its time is over
 LAST_STEPS_TAKE = timedelta(seconds=2)  # of a delivery, at most: to tell of trouble, to release the claim
 
@@ -50,12 +51,13 @@ def budget_of(incoming: IncomingActivity, *, arrived: datetime, lasts: timedelta
     """
     said = min(_time(incoming.timestamp) or arrived, arrived)
     acknowledge_by = max(said + lasts, arrived + SHORTEST)
+    is_late = acknowledge_by > said + lasts  # its user has waited long enough, and an answer is worth more
     channel_ends_at = arrived + CHANNEL_WAITS
-    ends_at = min(acknowledge_by + AFTER_THE_REPLY, channel_ends_at)
-    can_be_told = incoming.type == "message"
+    ends_at = channel_ends_at if is_late else min(acknowledge_by + AFTER_THE_REPLY, channel_ends_at)
+    speaks_by = arrived + LATE_SPEAKS_AFTER if is_late else acknowledge_by - TELLING_TROUBLE_TAKES
     return TurnBudget(
         acknowledge_by=acknowledge_by,
-        speaks_by=acknowledge_by - TELLING_TROUBLE_TAKES if can_be_told else ends_at,
+        speaks_by=speaks_by if incoming.type == "message" else ends_at,  # others cannot be told of trouble
         ends_at=ends_at,
         channel_ends_at=channel_ends_at,
     )

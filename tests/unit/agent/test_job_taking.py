@@ -108,6 +108,25 @@ async def test_a_job_that_takes_long_to_begin_is_acknowledged_before_the_budget_
     assert channel.services.connector.said == [TAKEN_ON]
 
 
+@pytest.mark.parametrize("first_look_takes", [0.0, 0.1, 0.3, 0.49])
+async def test_the_last_look_at_the_board_is_not_later_than_the_result_is_waited_for(
+    channel: Channel, first_look_takes: float
+) -> None:
+    channel.begins = False
+    clock, began = channel.services.clock, channel.services.clock.now()
+    find, looked = channel.services.job_board.find, []
+
+    async def noted(*what: Any) -> Any:
+        looked.append((clock.now() - began).total_seconds())
+        if len(looked) == 1:
+            clock.step(timedelta(seconds=first_look_takes))
+        return await find(*what)
+
+    channel.services.job_board.find = noted  # type: ignore[method-assign,assignment]
+    await channel.deliver(counting())
+    assert looked[-1] == pytest.approx(9)
+
+
 async def test_the_first_follow_up_does_not_overtake_the_acknowledgement(channel: Channel) -> None:
     channel.begins = False
     claims, clock = channel.services.turn_claims, channel.services.clock
@@ -373,7 +392,7 @@ class TestHowItIsShown:
         ("2026-01-01T12:00:00Z", 10, 13),
         ("2026-01-01T11:59:56.5Z", 6.5, 9.5),
         ("2026-01-01T13:59:57+02:00", 7, 10),
-        ("2026-01-01T11:00:00Z", 3, 6),  # delivered again
+        ("2026-01-01T11:00:00Z", 3, 14),  # delivered again
         ("2026-01-01T12:00:07Z", 10, 13),  # its clock is ahead
         ("2026-01-01T11:59:58", 8, 11),
         ("yesterday", 10, 13),
