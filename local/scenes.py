@@ -144,9 +144,9 @@ class Scenes:
         return await self._comes(what, *parts, asked=await self._say(text), since=since)
 
     async def _comes(
-        self, what: str, *parts: str, asked: float, since: int = 0, seconds: float = SOON
+        self, what: str, *parts: str, asked: float, since: int = 0, seconds: float | None = None
     ) -> Shown | None:
-        waiting = self._playground.wait_for(*parts, seconds=seconds, since=since)
+        waiting = self._playground.wait_for(*parts, seconds=seconds or SOON, since=since)
         return await self._transcript.answer(what, waiting, asked=asked)
 
     async def _moves(self, what: str, card: Shown | None, *parts: str, asked: float) -> None:
