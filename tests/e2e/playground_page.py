@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from playwright.async_api import Locator, Page, async_playwright
+from playwright.async_api import Locator, Page, async_playwright, expect
 
 # Nothing that Chromium does for itself in the background; root in a container has no sandbox.
 FLAGS = (
@@ -18,7 +18,7 @@ FLAGS = (
 
 
 class PlaygroundPage:
-    """The personal chat of the open page."""
+    """The chat of the open page that is looked at: at first the personal one."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
@@ -29,6 +29,18 @@ class PlaygroundPage:
         await self._page.keyboard.type(text)
         await self._page.get_by_role("button", name="Send Message").last.click()
 
+    async def call(self, text: str) -> None:
+        """Say it to the agent in a group chat, where it is mentioned for that."""
+        await self._box.last.click()
+        await self._page.keyboard.type("@Afterword"[:3], delay=60)  # a list to choose from comes up
+        await self._page.get_by_role("menuitem", name="Afterword").click()
+        await self._page.keyboard.type(f" {text}")
+        await self._page.get_by_role("button", name="Send Message").last.click()
+
+    async def open_group_chat(self) -> None:
+        await self._page.get_by_role("treeitem", name="Group Chat").click()
+        await self.ready(seconds=20)
+
     async def bubble(self, text: str, *, seconds: float) -> Locator:
         """The agent's last message with ``text``, once it is visible."""
         return await self._visible(self._page.locator(".fai-OutputCard"), text, seconds)
@@ -36,6 +48,29 @@ class PlaygroundPage:
     async def card(self, text: str, *, seconds: float) -> Locator:
         """The last Adaptive Card with ``text``, once it is visible."""
         return await self._visible(self._page.locator(".ac-adaptiveCard"), text, seconds)
+
+    async def newest_card(self, text: str, *, seconds: float) -> Locator:
+        """The newest card, which says ``text``: the place itself, whatever the card is changed to."""
+        await self.card(text, seconds=seconds)
+        cards = self._page.locator(".ac-adaptiveCard")
+        place = cards.nth(await cards.count() - 1)
+        await self.says(place, text, seconds=seconds)
+        return place
+
+    async def says(self, place: Locator, text: str, *, seconds: float) -> None:
+        """Until what stands in this place has ``text``."""
+        await expect(place).to_contain_text(text, timeout=seconds * 1000)
+
+    async def is_labelled(self, label: str, *, seconds: float) -> None:
+        """Until one message has this label beside its time."""
+        await expect(self._page.get_by_text(label, exact=True)).to_be_visible(timeout=seconds * 1000)
+
+    async def has_no_button(self, card: Locator) -> None:
+        await expect(card.get_by_role("button")).to_have_count(0, timeout=5000)
+
+    async def count(self, text: str) -> int:
+        """How many of the agent's messages have ``text``."""
+        return await self._page.locator(".fai-OutputCard").filter(has_text=text).count()
 
     async def press(self, card: Locator, title: str) -> None:
         await card.get_by_role("button", name=title, exact=True).click()
