@@ -7,6 +7,8 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Protocol
 
+import msgspec
+
 from agent.answer import Answer
 from agent.conversation import conversation_of
 from agent.delivery_record import DeliveryRecord
@@ -116,14 +118,16 @@ class JobTaking:
             self._replies.pass_over()
             return False
         text = job_of(job).acknowledgement(job).text
-        self._replies.opens(self._view("stream", shown=text))
+        view = self._view("stream", shown=text)
+        self._replies.opens(view)
         stream_id = await self._replies.offer(
             informative(text, stream_id=None, sequence=1),
             at=self._conversation.place,
             reply_to_id=self._incoming.incoming_id,
         )
-        if stream_id is None:
-            self._replies.opens(None)
+        # The next update keeps its distance from the answer to this one, which may have taken a while.
+        shown_at = self._services.clock.now()
+        self._replies.opens(msgspec.structs.replace(view, shown_at=shown_at) if stream_id else None)
         return stream_id is not None
 
     async def _first_outcome(self, job: Job, *, say_typing: bool) -> JobEntry | None:

@@ -348,6 +348,24 @@ class TestHowItIsShown:
         }
         assert await self.view_kinds(channel) == ("stream", "stream")
 
+    async def test_the_pace_of_a_stream_is_counted_from_the_answer_to_its_first_update(
+        self, channel: Channel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(catalog, "JOBS", [CountAloud()])
+        clock, send = channel.services.clock, channel.services.connector.send
+
+        async def slowly(*given: Any, **named: Any) -> Any:
+            clock.step(timedelta(seconds=1.5))
+            return await send(*given, **named)
+
+        monkeypatch.setattr(channel.services.connector, "send", slowly)
+        await channel.deliver(counting())
+        claim = await channel.services.turn_claims.read(channel.started[0].job_id)
+        assert claim
+        assert claim.opened_view
+        assert claim.opened_view.shown_at == clock.now()
+        assert claim.opened_view.opened_at == clock.now() - timedelta(seconds=1.5)
+
     async def test_not_in_a_group_chat(self, channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(catalog, "JOBS", [CountAloud()])
         await channel.deliver(counting(conversation={"id": "19:group", "conversationType": "groupChat"}))
