@@ -75,7 +75,7 @@ def conversation_of(incoming: IncomingActivity) -> Conversation:
         service_url=incoming.service_url,
         conversation_type=incoming.conversation.conversation_type,
         tenant_id=incoming.tenant_id,
-        aad_object_id=incoming.sender.aad_object_id,
+        aad_object_id=incoming.aad_object_id,
         user_id=incoming.sender.account_id,
         user_name=incoming.sender.name,
         agent_id=incoming.recipient.account_id if incoming.recipient else None,

@@ -24,6 +24,9 @@ LONGEST_REQUEST = 1000  # characters
 LARGEST_TURN = 256 * 1024  # bytes
 # What tells of a changed message has that message's id, each time it changes.
 CHANGES = frozenset({"messageUpdate", "messageDelete"})
+# There a client writes its activities itself, and may put anybody's Entra ids into them (Bot Service
+# documentation, "Direct Line enhanced authentication", "Impersonation").
+WRITTEN_BY_CLIENTS = frozenset({"directline", "directlinespeech", "webchat"})
 NotEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
 
@@ -78,6 +81,8 @@ class IncomingActivity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     @property
     def tenant_id(self) -> str | None:
         """The Entra tenant, from the conversation or from Teams' channel data."""
+        if self.channel_id in WRITTEN_BY_CLIENTS:
+            return None
         if self.conversation.tenant_id:
             return self.conversation.tenant_id
         tenant = self.channel_data.get("tenant") if isinstance(self.channel_data, dict) else None
@@ -87,10 +92,17 @@ class IncomingActivity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     @property
     def tenants(self) -> frozenset[str]:
         """All tenants that the activity tells, in lower case: one, unless it contradicts itself."""
+        if self.channel_id in WRITTEN_BY_CLIENTS:
+            return frozenset()
         data = self.channel_data if isinstance(self.channel_data, dict) else {}
         tenant = data.get("tenant")
         told = (self.conversation.tenant_id, tenant.get("id") if isinstance(tenant, dict) else None)
         return frozenset(one.lower() for one in told if isinstance(one, str) and one)
+
+    @property
+    def aad_object_id(self) -> str | None:
+        """The Entra user who sent it, where the channel knows who that is."""
+        return None if self.channel_id in WRITTEN_BY_CLIENTS else self.sender.aad_object_id
 
     @property
     def words(self) -> str:

@@ -135,6 +135,7 @@ async def test_another_may_not_answer_and_nothing_happens(channel: Channel) -> N
         {"conversation": {"id": "a:chat", "conversationType": "personal", "tenantId": OTHER}},
         {"from": {"id": "29:user", "name": "Alex"}},
         {"from": {"id": USER, "name": "Alex"}},
+        {"channelId": "webchat"},
     ],
 )
 async def test_who_has_but_the_id_or_the_account_of_the_other_is_another(

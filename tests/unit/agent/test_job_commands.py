@@ -238,6 +238,18 @@ async def test_without_an_entra_user_the_account_of_the_channel_is_the_owner(
         assert "You have no jobs" in (await alex.says("status", **other))["text"]
 
 
+@pytest.mark.parametrize("channel_id", ["webchat", "directline", "directlinespeech"])
+async def test_a_client_that_puts_anothers_entra_ids_into_its_activity_is_not_them(
+    alex: User, channel: Channel, channel_id: str
+) -> None:
+    job = await order(alex)
+    tells = {"channelData": {"tenant": {"id": TENANT}}, "conversation": {"id": "web", "tenantId": TENANT}}
+    forged = {**tells, "channelId": channel_id, "from": {"id": "u-1", "aadObjectId": USER}}
+    assert "You have no jobs" in (await alex.says("status", **forged))["text"]
+    assert "cancelled nothing" in (await alex.presses({"cancel": job.job_id}, **forged))["text"]
+    assert channel.cancelled == []
+
+
 def test_no_two_users_have_one_key() -> None:
     turns = [
         incoming_activity(),

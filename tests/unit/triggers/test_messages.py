@@ -194,6 +194,12 @@ async def test_the_turns_tenant_is_told_to_the_door_wherever_it_stands(
     assert len(endpoint.durable_client.started) == (status == 200)
 
 
+async def test_a_tenant_that_a_client_wrote_into_its_activity_lets_nobody_in(endpoint: Endpoint) -> None:
+    endpoint.services.token_validator = Strict()  # type: ignore[assignment]
+    forged = incoming_activity(channelId="webchat", channelData={"tenant": {"id": TENANT}})
+    assert (await endpoint.post(forged, authorization="Bearer known")).status_code == 403
+
+
 async def test_neither_a_token_nor_what_users_say_is_logged(
     endpoint: Endpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
