@@ -13,7 +13,8 @@ from agent.proactive_message import ToUser
 
 ApprovalState = Literal["open", "approved", "rejected", "expired", "withdrawn"]
 Given = Literal["approved", "rejected"]  # the answers that a person can give
-LONGEST_QUESTION, LONGEST_VALUE, MOST_FACTS = 1000, 500, 20  # characters; they stand in a card
+# Characters: together they fit in a card, and in a column of a table (32,000).
+LONGEST_WORDS, LONGEST_TITLE, LONGEST_VALUE, MOST_FACTS = 1000, 60, 400, 20
 LONGEST_COMMENT = 500  # characters
 BRACKETS = str.maketrans("[]<>", "()()")
 HEADINGS: dict[ApprovalState, str] = {
@@ -34,7 +35,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     ``expires_after``. ``if_rejected`` and ``if_expired``: what who asked for the job is told then; there
     are words for it where they are empty.
 
-    What is longer than a card takes is cut, for no job is to break by its own question.
+    What is too long for its card or its row is cut, for no job is to break by its own question.
     """
 
     question: str
@@ -47,9 +48,10 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         facts = list(self.facts.items())[:MOST_FACTS]
-        cut = {str(title)[:LONGEST_VALUE]: str(value)[:LONGEST_VALUE] for title, value in facts}
-        msgspec.structs.force_setattr(self, "question", self.question[:LONGEST_QUESTION])
+        cut = {str(title)[:LONGEST_TITLE]: str(value)[:LONGEST_VALUE] for title, value in facts}
         msgspec.structs.force_setattr(self, "facts", cut)
+        for name in ("question", "if_rejected", "if_expired"):
+            msgspec.structs.force_setattr(self, name, getattr(self, name)[:LONGEST_WORDS])
 
 
 class ApprovalEntry(msgspec.Struct, frozen=True, kw_only=True):

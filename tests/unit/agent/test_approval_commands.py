@@ -272,7 +272,7 @@ async def test_a_comment_is_cut_and_one_that_is_no_text_left_out(channel: Channe
 def test_what_is_longer_than_a_card_takes_is_cut() -> None:
     facts = {f"title {number}": "x" * 1000 for number in range(50)}
     approval = Approval(question="?" * 2000, facts=facts)
-    assert (len(approval.question), len(approval.facts), len(approval.facts["title 0"])) == (1000, 20, 500)
+    assert (len(approval.question), len(approval.facts), len(approval.facts["title 0"])) == (1000, 20, 400)
 
 
 async def test_the_buttons_of_the_card_carry_what_is_understood(channel: Channel) -> None:

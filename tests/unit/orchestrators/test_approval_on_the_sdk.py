@@ -13,13 +13,16 @@ from activities import ask_approval, run_job, send_follow_up, show_job
 from adapters.in_memory import Call, InMemoryServices
 from agent.approval import Given, approval_id_of
 from agent.job_entry import owner_key
+from agent.jobs import catalog
 from agent.jobs.definition import Job
 from agent.jobs.request_licence import RequestLicence
 from agent.task_hub import to_task_hub
 from orchestrators import approval
 from orchestrators.following import CHECKS_AN_EXECUTION, Following
 from tests.devhost.simulation import START, Simulation, durable_functions
+from tests.unit.orchestrators.test_follow_up import said
 from tests.unit.orchestrators.test_on_the_sdk import CHAT, SimulatedClock, at_steps
+from tests.unit.orchestrators.test_stopping import Slow
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*df_loads was called without expected_type:DeprecationWarning"),
@@ -218,3 +221,27 @@ async def test_an_approved_job_that_starts_over_is_not_asked_for_again(
     await run.follow(once_asked(run, lambda: run.press("approved")))
     await run.assert_ended("done")
     assert checks == CHECKS_AN_EXECUTION + 1
+
+
+class AskedNoMore(Slow):
+    kind = "request_licence"
+
+
+@pytest.mark.parametrize("step", [1, 3, 4, 6, 8, 10, 11])
+@pytest.mark.parametrize("kinds", [[], [AskedNoMore()]], ids=["taken out", "asks no more"])
+async def test_a_deployment_that_takes_the_question_away_lets_each_job_come_to_its_end(
+    run: ApprovalRun, monkeypatch: pytest.MonkeyPatch, kinds: list[Any], step: int
+) -> None:
+    answers = once_asked(run, lambda: run.press("approved"), after=1)
+    deploys = at_steps({step}, lambda: monkeypatch.setattr(catalog, "JOBS", kinds))
+
+    def between() -> None:
+        answers()
+        deploys()
+
+    await run.follow(between)
+    assert run.output["outcome"] in ("done", "failed")
+    # Where it was asked, the question's card was changed once.
+    assert run.output["told"] == len(said(run.services)) - len(run.calls("update"))
+    (entry,) = await run.services.job_board.of_owner(owner_key(CHAT), at_most=5)
+    assert entry.state == run.output["outcome"]

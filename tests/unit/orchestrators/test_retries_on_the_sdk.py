@@ -12,6 +12,7 @@ from agent.conversation import Conversation
 from agent.jobs.catalog import with_terms
 from agent.jobs.definition import Job
 from agent.jobs.order_laptop import OrderLaptop
+from agent.jobs.request_licence import RequestLicence
 from agent.task_hub import to_task_hub
 from agent.view import View
 from orchestrators.following import Following
@@ -137,9 +138,16 @@ async def test_a_stream_is_kept_alive_while_a_step_is_tried(
     assert services.connector.texts[-2:] == TOLD_ALL
 
 
-@pytest.mark.parametrize("deployed_before", range(4, 24, 2))
+@pytest.mark.parametrize("deployed_before", range(4, 24, 4))
 @pytest.mark.parametrize(
-    "definition", [{"tries": 2}, {"deadline": timedelta(seconds=1)}, {"kind": "another"}], ids=str
+    "definition",
+    [
+        {"tries": 2},
+        {"deadline": timedelta(seconds=1)},
+        {"kind": "another"},
+        {"stop_cancels": True, "approval": RequestLicence.approval},
+    ],
+    ids=["tries", "deadline", "kind", "stop_cancels, approval"],
 )
 async def test_a_deployment_that_changes_what_is_tried_and_how_long_changes_no_job_in_flight(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, definition: dict[str, Any], deployed_before: int
