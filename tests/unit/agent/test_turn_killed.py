@@ -160,3 +160,25 @@ async def test_a_turn_that_is_answered_in_its_response_is_answered_wholly_by_the
         assert COUNTED in told, f"killed at call {at}"
     else:
         pytest.fail("the turn makes more calls than were tried")
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+async def test_a_button_that_is_answered_in_its_response_gets_the_same_from_each_later_delivery(
+    before: bool,
+) -> None:
+    action = {"action": {"type": "Action.Execute", "data": {"job": "count"}}}
+    activity = incoming_activity(type="invoke", name="adaptiveCard/action", value=action)
+    for at in range(1, MOST_CALLS):
+        channel = MortalChannel("resend")
+        if not await channel.is_killed(activity, at=at, before=before):
+            break
+        channel.services.clock.step(CLAIM_HOLDS)
+        bodies = [(await channel.deliver(activity)) for _ in range(3)]
+        assert bodies[0]
+        assert bodies[0].body["value"] == TAKEN_ON
+        assert bodies[1:] == bodies[:1] * 2, f"killed at call {at}"
+        assert len(channel.started) == 1
+        await channel.follow_up()
+        assert channel.services.connector.said == [COUNTED]
+    else:
+        pytest.fail("the turn makes more calls than were tried")
