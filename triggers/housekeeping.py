@@ -34,10 +34,11 @@ async def keep_house(timer: func.TimerRequest, durable_client: df.DurableOrchest
     purged = await durable_client.purge_instance_history_by(THE_BEGINNING, cutoff, ENDED)
     claims = await ports.turn_claims.forget_before(cutoff)
     deliveries = await ports.ledger.forget_before(cutoff)
-    # A job may need what was reported of it for as long as it runs.
-    reports = await ports.job_reports.forget_before(cutoff - max(job.deadline for job in JOBS))
     jobs = await ports.job_board.forget_before(cutoff)
-    approvals = await ports.approvals.forget_before(cutoff)
+    # A job may need what was reported of it, and answered, for as long as it runs.
+    longest = max(job.deadline for job in JOBS)
+    reports = await ports.job_reports.forget_before(cutoff - longest)
+    approvals = await ports.approvals.forget_before(cutoff - longest)
     log.info(
         "Dropped %s orchestrations, %s turn claims, %s deliveries, %s reports on jobs, %s jobs of the board, "
         "%s approvals",

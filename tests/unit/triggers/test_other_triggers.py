@@ -221,20 +221,8 @@ async def test_what_ended_before_the_retention_is_dropped(services: InMemoryServ
     job = Job(job_id="old", kind="order_laptop", requested_at=old, requested_by=chat)
     entry = entry_of(job, Done(tell=Answer("done")), at=old)
     await services.job_board.put(entry)
-    approval = ApprovalEntry(
-        approval_id="old",
-        job_id="old",
-        title="",
-        approval=Approval(question="?"),
-        asked_by="",
-        put_to_key="",
-        asked_at=old,
-        expires_at=old,
-    )
-    await services.approvals.insert(approval)
     durable_client = RecordingDurableClient()
     await KEEP_HOUSE(timer=None, durable_client=durable_client)
-    assert await services.approvals.find("old") is None
     assert await services.turn_claims.read("old") is None
     assert await services.ledger.read("old") is None
     assert await services.job_board.find(entry.owner_key, "old") is None
@@ -253,24 +241,39 @@ async def test_what_will_not_be_shown_of_a_card_is_named_at_start_up(
     ]
 
 
-async def test_a_report_is_kept_for_as_long_as_its_job_may_run_and_the_retention_besides(
+async def test_what_a_job_may_ask_for_is_kept_for_as_long_as_it_may_run_and_the_retention_besides(
     services: InMemoryServices,
 ) -> None:
     longest = services.retention + max(job.deadline for job in JOBS)
     for job_id, age in (("old", longest + timedelta(seconds=1)), ("young", longest)):
         at = services.clock.now() - age
         await services.job_reports.put(JobReport(job_id=job_id, name="progress", reported_at=at))
+        approval = ApprovalEntry(
+            approval_id=job_id,
+            job_id=job_id,
+            title="",
+            approval=Approval(question="?"),
+            asked_by="",
+            put_to_key="",
+            asked_at=at,
+            expires_at=at,
+            state="approved",
+            answered_at=at,
+        )
+        await services.approvals.insert(approval)
     await KEEP_HOUSE(timer=None, durable_client=RecordingDurableClient())
     assert not await services.job_reports.of("old")
     assert await services.job_reports.of("young")
+    assert await services.approvals.find("old") is None
+    assert await services.approvals.find("young")
 
 
 def test_only_the_channels_endpoint_and_the_signed_callbacks_are_open() -> None:
     levels = {}
     for module in (messages, proactive_messages, job_events):
         for builder in vars(module).values():
-            if hasattr(builder, "_function") and builder._function.is_http_function():
-                for raw in builder._function.get_raw_bindings():
+            if hasattr(builder, "_function"):
+                for raw in builder.build().get_raw_bindings():
                     binding = json.loads(raw)
                     if binding["type"] == "httpTrigger":
                         levels[binding["route"]] = binding["authLevel"]
