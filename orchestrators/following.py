@@ -59,7 +59,7 @@ def follow(
     cancelled = cancelled or context.wait_for_external_event(steps.CANCEL)
     for _ in range(CHECKS_AN_EXECUTION):
         tried = yield from _next(context, job, outcome, told, screen, cancelled)
-        woken_by = tried.woken_by
+        woken_by, starts_over = tried.woken_by, False
         if tried.error:
             yield from _break(context, job, told + 1, screen)
             raise tried.error
@@ -69,20 +69,14 @@ def follow(
                 told += 1
                 if not tried.is_told:
                     yield from screen.tell(told, outcome.tell, getattr(outcome, "progress", None))
-            if isinstance(outcome, Done | Failed):
+            if not isinstance(outcome, Waiting | Composing):
                 yield from _end(context, outcome, screen)
                 return _output(outcome, told)
             if isinstance(outcome, Composing):
                 yield from screen.open()
             else:
-                yield from screen.show(outcome)
-                waits_from = context.current_utc_datetime
-                until_then = min(outcome.check_in, gives_up_at(job) - context.current_utc_datetime)
-                until = context.current_utc_datetime + max(until_then, SHORTEST_WAIT)
-                woken_by = yield from screen.wait(until, cancelled, completed)
+                woken_by, starts_over = yield from _wait(context, job, outcome, screen, cancelled, completed)
         if woken_by is completed:
-            if job.version >= 2 and context.current_utc_datetime - waits_from < SHORTEST_WAIT:
-                break  # as below
             completed = context.wait_for_external_event(steps.COMPLETED)
         elif woken_by is cancelled or screen.is_left:
             told += 1
@@ -90,10 +84,32 @@ def follow(
             ended = yield from _cancel(context, job, waiting, told, screen)
             if ended is not None:
                 return _output(ended, told)
+            starts_over = True
+        if starts_over:
             break  # an event that came early ends each later wait, until the orchestration starts over
     following = msgspec.structs.replace(following, outcome=outcome, told=told, view=screen.view)
     context.continue_as_new(to_task_hub(following))
     return None
+
+
+def _wait(
+    context: steps.Context, job: Job, waiting: Waiting, screen: Screen, cancelled: Any, completed: Any
+) -> Generator[Any, Any, tuple[Any, bool]]:
+    """Show how the job is, and wait for its next check: for what ended the wait, as ``screen.wait`` says it,
+    and whether the orchestration is to start over, for an event that came early.
+
+    That event would be handed on to the next execution, did this one end in the same moment. Jobs of
+    version 1 are in flight: they do as they did.
+    """
+    yield from screen.show(waiting)
+    waits_from = context.current_utc_datetime
+    until_then = min(waiting.check_in, gives_up_at(job) - waits_from)
+    woken_by = yield from screen.wait(waits_from + max(until_then, SHORTEST_WAIT), cancelled, completed)
+    is_early = woken_by is completed and context.current_utc_datetime - waits_from < SHORTEST_WAIT
+    if not is_early or job.version < 2:
+        return woken_by, False
+    woken_by = yield from screen.wait(context.current_utc_datetime + SHORTEST_WAIT, cancelled)
+    return woken_by, True
 
 
 def _next(

@@ -112,6 +112,8 @@ class SteppedOrchestration:
 
     async def _end(self, task: Task) -> Any:
         if task.kind == "activity":
+            if task.due:
+                self._step_to(task.due)
             return await (task.ended or self._call(task))
         if task.kind == "timer":
             self._step_to(task.given)
