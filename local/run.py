@@ -41,6 +41,7 @@ def banner(stack: Stack, seconds: float) -> str:
 Afterword is running (ready in {seconds:.1f} s).
 
   Open     {playground_url(stack.ports)}  and type: order a laptop
+           or: what can you do?, request a licence for Sketch, status, cancel
   Queue    {moved}{python} -m local send "Your laptop waits at the desk"
   Timer    curl -X POST {digest} -H 'Content-Type: application/json' -d '{{"input":""}}'
   Logs     {stack.logs}
