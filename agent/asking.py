@@ -22,11 +22,10 @@ from agent.delivery import deliver
 from agent.delivery_record import DeliveryRecord, DeliveryState
 from agent.job_entry import Progress
 from agent.job_view import TEAMS
-from agent.jobs.again import with_try_again
 from agent.jobs.catalog import gives_up_at, job_of
 from agent.jobs.definition import Approved, Cancelled, Failed, Job, Rejected, Waiting
 from agent.jobs.entries import entry_of
-from agent.jobs.running import broken, noting_why
+from agent.jobs.running import end_broken, noting_why, offered
 from agent.ports import ActivityNotFound, ChannelBusy, ChannelRefused, ConversationGone, Services
 from agent.proactive_message import ProactiveMessage, ToConversation, ToUser
 from agent.told_in_turn import acknowledged
@@ -35,6 +34,7 @@ from agent.turn_claim import CLAIM_HOLDS
 WAITING = Waiting(state={}, check_in=timedelta(0), progress=Progress(step="Waits for an answer"))
 # What became of a question that counts as asked: what may have arrived may be answered.
 ARRIVED: frozenset[DeliveryState] = frozenset({"sent", "ambiguous"})
+LOST = "what was asked is lost"  # as the board and the ledger tell it
 Wanted = Literal["", "expired", "withdrawn", "unreachable"]
 
 
@@ -125,6 +125,8 @@ async def settle(step: Settling, *, services: Services) -> Settled:
         state: Literal["expired", "withdrawn"] = "expired" if step.wanted == "expired" else "withdrawn"
         over = msgspec.structs.replace(entry, state=state, answered_at=services.clock.now())
         entry = await services.approvals.answer(over) or await _entry(step.job, services=services)
+    if entry is None:  # nobody can say yes any more
+        return Settled(ended=await end_broken(step.job, LOST, services=services))
     ended = _ended(step, entry)
     if ended:
         await services.job_board.put(entry_of(step.job, ended, at=services.clock.now()))
@@ -159,10 +161,8 @@ async def show(step: Asking, *, services: Services) -> Shown:
     return await _say(f"{entry.approval_id}.ended", card, asked, services=services)
 
 
-def _ended(step: Settling, entry: ApprovalEntry | None) -> Rejected | Failed | Cancelled | None:
+def _ended(step: Settling, entry: ApprovalEntry) -> Rejected | Failed | Cancelled | None:
     title = job_of(step.job).title
-    if entry is None:  # its row was lost: nobody can say yes any more
-        return broken(step.job)
     if entry.state == "rejected":
         return Rejected(tell=told_to_asker(entry))
     if entry.state == "expired":
@@ -175,7 +175,7 @@ def _ended(step: Settling, entry: ApprovalEntry | None) -> Rejected | Failed | C
 
 
 def _failed(job: Job, tell: Answer) -> Failed:
-    return Failed(tell=with_try_again(tell, job.job_id), may_try_again=True)
+    return offered(job, Failed(tell=tell, may_try_again=True))
 
 
 async def _entered(job: Job, definition: Approved, *, services: Services) -> ApprovalEntry:

@@ -5,7 +5,7 @@ Called by the activities.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -20,6 +20,7 @@ from agent.setbacks import reason_of
 
 OUT_OF_TIME = "it was not done by its deadline"
 UNKNOWN_REASON = "its process died, or could not say why"
+AnyOutcome = TypeVar("AnyOutcome", bound=Outcome)
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -32,7 +33,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 async def begin(job: Job, *, services: Services) -> Outcome:
     """Start the job's outside work. Raises what the definition raises."""
     async with noting_why(job, "begin", services=services):
-        outcome = _offered(job, await job_of(job).begin(job, services=services))
+        outcome = offered(job, await job_of(job).begin(job, services=services))
     await note(job, outcome, services=services)
     return outcome
 
@@ -41,7 +42,7 @@ async def check(step: Check, *, services: Services) -> Outcome:
     """How far the job is; a failure once its deadline is over. Raises as ``begin`` does."""
     definition = job_of(step.job)
     async with noting_why(step.job, "check", services=services):
-        outcome = _offered(step.job, await definition.check(step.job, step.state, services=services))
+        outcome = offered(step.job, await definition.check(step.job, step.state, services=services))
     if isinstance(outcome, Waiting) and services.clock.now() > gives_up_at(step.job):
         return await end_broken(step.job, OUT_OF_TIME, services=services)
     await note(step.job, outcome, services=services)
@@ -68,7 +69,7 @@ async def note_failure(job: Job, *, services: Services) -> None:
 
 def broken(job: Job) -> Failed:
     """How a job ends that broke: its user is told, and may try again."""
-    return Failed(tell=with_try_again(job_of(job).failure(job), job.job_id), may_try_again=True)
+    return offered(job, Failed(tell=job_of(job).failure(job), may_try_again=True))
 
 
 @asynccontextmanager
@@ -99,7 +100,7 @@ async def end_broken(job: Job, reason: str, *, services: Services) -> Failed:
     return outcome
 
 
-def _offered(job: Job, outcome: Outcome) -> Outcome:
+def offered(job: Job, outcome: AnyOutcome) -> AnyOutcome:
     """The outcome; a failure that may be tried again with a button for that."""
     if isinstance(outcome, Failed) and outcome.may_try_again:
         return msgspec.structs.replace(outcome, tell=with_try_again(outcome.tell, job.job_id))

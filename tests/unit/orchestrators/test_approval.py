@@ -443,3 +443,18 @@ async def test_a_job_that_was_approved_waits_for_no_second_answer_when_it_could_
     assert "could not cancel" in run.texts[0]
     assert run.services.clock.now() - run.started < timedelta(hours=2)
     assert len(run.cards("send")) == 1
+
+
+async def test_a_job_whose_question_is_lost_breaks_and_can_be_run_again(run: ApprovalRun) -> None:
+    find = run.services.approvals.find
+
+    async def lost(approval_id: str) -> Any:
+        return await find(approval_id) if run.services.clock.now() - run.started < DAY else None
+
+    run.services.approvals.find = lost  # type: ignore[method-assign]
+    assert await run.run() == {"outcome": "failed", "told": 1}
+    assert run.failures == ["I am sorry, the licence could not be given out. Please ask me for it again."]
+    kept = await run.services.ledger.read("job-1")
+    assert kept is not None
+    assert (kept.state, kept.reason) == ("failed", "what was asked is lost")
+    assert (await run.entry()).reason == "what was asked is lost"
