@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import azure.durable_functions as df
@@ -26,7 +27,7 @@ ANSWERED = "answered"  # the external event that says that an answer was written
 Ended = Rejected | Failed | Cancelled
 STATES: dict[type, JobState] = {Rejected: "rejected", Failed: "failed", Cancelled: "cancelled"}
 # A card that cannot be shown as answered is left as it was; a question that cannot be put ends the job.
-MOST_TRIES_TO_ASK, MOST_TRIES_TO_SHOW = 60, 5
+MOST_TRIES_TO_ASK, MOST_TRIES_TO_SHOW, MOST_TRIES_TO_SETTLE = 60, 5, 30
 LONGEST_PAUSE = timedelta(minutes=1)
 # The SDK gives an event that came early to each later wait: one that tells of no answer is heeded so often.
 MOST_WAKES = 5
@@ -121,13 +122,24 @@ def _answer(
 
 
 def _settle(context: steps.Context, job: Job, wanted: Wanted) -> Generator[Any, Any, Settled]:
-    """What was answered; where nothing was, the approval ends as it is ``wanted``."""
+    """What was answered; where nothing was, the approval ends as it is ``wanted``.
+
+    What was waited for over days is not given up for storage that is down for minutes.
+    """
     steps.show(context, "reading the answer")
-    plain = yield context.call_activity_with_retry(
-        settle_approval, steps.RETRIES, to_task_hub(Settling(job=job, wanted=wanted))
-    )
-    settled: Settled = read_settled(plain)
-    return settled
+    settling = to_task_hub(Settling(job=job, wanted=wanted))
+    for tries in count(1):
+        try:
+            plain = yield context.call_activity_with_retry(settle_approval, steps.RETRIES, settling)
+        except Exception:
+            # Whatever an activity raises arrives as this.
+            if tries == MOST_TRIES_TO_SETTLE:
+                raise
+        else:
+            settled: Settled = read_settled(plain)
+            return settled
+        yield context.create_timer(context.current_utc_datetime + steps.SETBACK_WAIT)
+    raise AssertionError("the numbers have an end")
 
 
 def _remind(context: steps.Context, job: Job, asked: Asked) -> Generator[Any, Any, None]:

@@ -458,3 +458,21 @@ async def test_a_job_whose_question_is_lost_breaks_and_can_be_run_again(run: App
     assert kept is not None
     assert (kept.state, kept.reason) == ("failed", "what was asked is lost")
     assert (await run.entry()).reason == "what was asked is lost"
+
+
+async def test_an_answer_is_read_as_soon_as_the_storage_that_was_down_for_minutes_is_back(
+    run: ApprovalRun,
+) -> None:
+    await put_to_megan(run)
+    find, until = run.services.approvals.find, timedelta(hours=1, minutes=10)
+
+    async def down(approval_id: str) -> Any:
+        if timedelta(hours=1) < run.services.clock.now() - run.started < until:
+            raise ConnectionError("the storage is down")
+        return await find(approval_id)
+
+    run.services.approvals.find = down  # type: ignore[method-assign]
+    run.press(timedelta(hours=1), "approved")
+    run.events["answered"] = run.started + timedelta(hours=1, seconds=1)
+    assert await run.run() == {"outcome": "done", "told": 1}
+    assert run.services.clock.now() - run.started < until + timedelta(minutes=2)
