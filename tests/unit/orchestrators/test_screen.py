@@ -1,7 +1,6 @@
 """A job's stream over time: stepped, and on the real SDK with a restart after every step."""
 
 from datetime import timedelta
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,8 @@ import pytest
 from agent.answer import Answer
 from agent.job_entry import Progress
 from agent.job_view import HANDED_OVER
-from agent.jobs.definition import Composing, Failed, Job, Outcome
-from agent.ports import ChannelBusy, Services
+from agent.jobs.definition import Failed, Outcome
+from agent.ports import ChannelBusy
 from tests.unit.orchestrators import test_on_the_sdk
 from tests.unit.orchestrators.screen_run import (
     ACKNOWLEDGED,
@@ -28,7 +27,6 @@ from tests.unit.orchestrators.screen_run import (
     step,
     waiting,
 )
-from tests.unit.orchestrators.test_follow_up import failing
 
 pytestmark = test_on_the_sdk.pytestmark
 
@@ -143,63 +141,6 @@ class TestAStreamIsHandedOver:
         assert 100 <= run.connector.parts[-1][0] < 103
         assert run.connector.messages == ["It is done."]
         assert dict(run.connector.streams.refusals) == {}
-
-
-class TestTheUsersStop:
-    @pytest.mark.parametrize("lasting", [BEGUN, CHECKED, ""])
-    async def test_ends_the_job_where_its_definition_says_so(self, run: ScreenRun, lasting: str) -> None:
-        """It is heeded as soon as the step is over that lasts, and not after the wait that would follow."""
-        run.lasting = {lasting: timedelta(seconds=60)}
-        run.stopped_at(10)
-        outcomes = [waiting(1), waiting(3600)] if lasting == CHECKED else [waiting(3600)]
-        await run.follow(Shown(*outcomes))
-        assert run.output == {"outcome": "cancelled", "told": 1}
-        assert run.connector.messages == [CANCELLED]
-        assert "final" not in run.connector.kinds
-        assert run.seconds < (65 if lasting else 27)
-        assert (await run.entry()).state == "cancelled"
-
-    async def test_ends_the_stream_alone_where_its_definition_says_that(self, run: ScreenRun) -> None:
-        run.stopped_at(10)
-        await run.follow(Shown(waiting(60), waiting(60, progress=step(1)), DONE, stop_cancels=False))
-        assert run.output == {"outcome": "done", "told": 1}
-        assert run.connector.messages == ["It is done."]
-        assert 120 <= run.seconds < 125
-        assert sum(run.connector.streams.refusals.values()) == 1
-
-    async def test_has_nothing_composed_any_more(self, run: ScreenRun) -> None:
-        run.lasting = {BEGUN: timedelta(seconds=60)}
-        run.stopped_at(10)
-        await run.follow(Shown(Composing()))
-        assert run.output == {"outcome": "cancelled", "told": 1}
-        assert run.connector.messages == [CANCELLED]
-
-    async def test_is_heeded_while_a_step_is_tried_anew(self, run: ScreenRun) -> None:
-        definition = Shown(waiting(3600))
-        definition.begin = failing(5, definition.begin)  # type: ignore[method-assign]
-        run.stopped_at(30)
-        await run.follow(definition)
-        assert run.output == {"outcome": "cancelled", "told": 1}
-        assert run.seconds < 60
-
-    async def test_is_waited_out_where_the_job_cannot_be_ended_at_once(self, run: ScreenRun) -> None:
-        """Between the tries of its cancelling there are the pauses of every step; then it goes on."""
-        definition = Shown(waiting(3600), DONE)
-        tries: list[float] = []
-
-        async def cancel(job: Job, state: dict[str, Any], *, services: Services) -> Answer:
-            tries.append(run.seconds)
-            raise ConnectionError("not now")
-
-        definition.cancel = cancel  # type: ignore[attr-defined]
-        run.stopped_at(10)
-        await run.follow(definition)
-        assert run.output == {"outcome": "done", "told": 2}
-        assert len(tries) == 8
-        assert [round(later - earlier) for earlier, later in pairwise(tries)][:4] == [5, 10, 20, 40]
-        sorry, done = run.connector.messages
-        assert "could not cancel" in sorry
-        assert done == "It is done."
 
 
 class TestWhatIsTold:
