@@ -151,6 +151,7 @@ class TestWhatIsTold:
         assert run.output == {"outcome": "done", "told": 2}
         assert run.connector.parts[-1][1:] == ("final", "It is placed.")
         assert run.connector.messages == ["It is done."]
+        assert dict(run.connector.streams.refusals) == {}
 
     async def test_at_once_it_ends_a_stream_that_was_not_seen_yet(self, run: ScreenRun) -> None:
         await run.follow(Shown(waiting(60, tell=Answer("It is placed.")), DONE))
