@@ -50,12 +50,10 @@ class PlaygroundPage:
         return await self._visible(self._page.locator(".ac-adaptiveCard"), text, seconds)
 
     async def newest_card(self, text: str, *, seconds: float) -> Locator:
-        """The newest card, which says ``text``: the place itself, whatever the card is changed to."""
-        await self.card(text, seconds=seconds)
+        """The newest card, once it says ``text``: the place itself, whatever the card is changed to."""
         cards = self._page.locator(".ac-adaptiveCard")
-        place = cards.nth(await cards.count() - 1)
-        await self.says(place, text, seconds=seconds)
-        return place
+        await self.says(cards.last, text, seconds=seconds)
+        return cards.nth(await cards.count() - 1)
 
     async def says(self, place: Locator, text: str, *, seconds: float) -> None:
         """Until what stands in this place has ``text``."""

@@ -16,7 +16,7 @@ def test_a_demo_that_is_stopped_leaves_no_process_and_no_data(tmp_path: Path) ->
     scratch.mkdir()
     demo = checkout.start(sys.executable, "-m", "local", "demo", TMPDIR=str(scratch))
     try:
-        demo.wait_until(lambda: "acknowledgement" in demo.log_text(), seconds=SECONDS)
+        demo.wait_until(lambda: "order's card" in demo.log_text(), seconds=SECONDS)
         assert len(checkout.processes()) == 4
         os.kill(demo.pid, signal.SIGTERM)
         assert demo.wait(seconds=SECONDS) == 1
