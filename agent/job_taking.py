@@ -173,7 +173,6 @@ class JobTaking:
             return True
         if known is None and not self._replies.is_anew:
             return False
-        await self._replies.keep()
         delivery = await claim_in_turn(job, known, services=self._services)
         if delivery is None:
             return known is not None

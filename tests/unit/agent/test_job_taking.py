@@ -13,7 +13,7 @@ from agent.follow_up import FollowUp, send
 from agent.incoming import parse_incoming
 from agent.jobs import catalog
 from agent.jobs.definition import Done, Failed, Job, Outcome, Waiting
-from agent.ports import ChannelBusy, ChannelRefused, Services
+from agent.ports import ChannelBusy, ChannelRefused, DeliveryAmbiguous, Services
 from agent.told_in_turn import REDELIVERY_TAKES
 from agent.turn_budget import TurnBudget, budget_of
 from agent.turn_claim import CLAIM_HOLDS, TurnInProgress
@@ -171,6 +171,33 @@ async def test_a_result_that_the_channel_refused_is_left_to_the_orchestration(ch
         await channel.deliver(counting())
     channel.services.clock.step(CLAIM_HOLDS + REDELIVERY_TAKES)
     assert await follow_up_of(channel) == "sent"
+
+
+async def test_a_result_that_may_have_arrived_stays_the_turns_until_that_is_too_old(channel: Channel) -> None:
+    channel.services.connector.errors.append(DeliveryAmbiguous("no answer"))
+    with pytest.raises(DeliveryAmbiguous):
+        await channel.deliver(counting())
+    record = await channel.services.ledger.read(f"{channel.started[0].job_id}.1")
+    assert record
+    assert record.state == "sending"
+
+
+async def test_a_user_who_has_read_a_part_of_the_result_is_told_of_no_trouble(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = channel.services
+    services.delivery_options = msgspec.structs.replace(services.delivery_options, max_activity_bytes=1500)
+    long = "a" * 900 + "\n\n" + "b" * 900
+    monkeypatch.setattr(Count, "outcome", Done(tell=Answer(long)))
+
+    async def broken(claim: Any) -> Any:
+        raise ConnectionError("the table is away")
+
+    services.turn_claims.write = broken  # type: ignore[method-assign]
+    with pytest.raises(ConnectionError):
+        await channel.deliver(counting())
+    (part,) = services.connector.said
+    assert long.startswith(part)
 
 
 async def test_a_result_that_was_not_even_tried_to_tell_is_told_whatever_ambiguous_sends_is(
@@ -425,6 +452,24 @@ def test_the_budget_counts_from_the_time_that_the_channel_put_on_the_activity(
     budget = budget_of(incoming, arrived=ARRIVED, lasts=timedelta(seconds=10))
     assert budget.acknowledge_by - ARRIVED == timedelta(seconds=by)
     assert budget.ends_at - ARRIVED == timedelta(seconds=ends)
+
+
+@pytest.mark.parametrize(
+    ("fields", "speaks_by"),
+    [
+        ({"timestamp": "2026-01-01T12:00:00Z"}, 9.5),
+        ({"timestamp": "2026-01-01T11:59:53.5Z"}, 3),
+        ({"timestamp": "2026-01-01T11:59:00Z"}, 6),  # or the channel's clock is a minute behind
+        ({"timestamp": "2026-01-01T12:01:00Z"}, 9.5),
+        ({"type": "invoke"}, 13),
+    ],
+)
+def test_who_can_be_told_of_trouble_is_told_before_the_budget_ends(
+    fields: dict[str, Any], speaks_by: float
+) -> None:
+    _, incoming = parse_incoming(json.dumps(counting(**fields)).encode())
+    budget = budget_of(incoming, arrived=ARRIVED, lasts=timedelta(seconds=10))
+    assert budget.speaks_by - ARRIVED == timedelta(seconds=speaks_by)
 
 
 def test_no_budget_lasts_longer_than_the_channel_waits() -> None:

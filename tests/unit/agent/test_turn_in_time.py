@@ -122,7 +122,7 @@ def break_start(channel: TimedChannel) -> None:
 
 
 def break_board(channel: TimedChannel) -> None:
-    channel.services.job_board.insert = hang  # type: ignore[method-assign]
+    channel.services.job_board.insert = hang_for_ever  # type: ignore[method-assign]
     channel.services.job_board.find = hang  # type: ignore[method-assign]
 
 
@@ -276,6 +276,27 @@ def test_a_claim_is_renewed_between_two_tries_of_a_reply() -> None:
     channel, ages = run(work())
     assert [said for _, said in channel.told] == [TAKEN_ON]
     assert max(ages) <= 6
+
+
+def test_a_channel_that_does_not_answer_is_not_waited_for_until_the_turn_is_given_up() -> None:
+    async def work() -> float:
+        channel = TimedChannel()
+        channel.services.connector.send = hang_for_ever  # type: ignore[method-assign]
+        return await channel.answered(text="hello")
+
+    assert run(work()) == 5
+
+
+def test_who_pressed_a_button_that_is_answered_in_its_response_is_told_nothing_besides() -> None:
+    async def work() -> tuple[TimedChannel, float]:
+        channel = TimedChannel()
+        break_start(channel)
+        action = {"action": {"type": "Action.Execute", "data": {"job": "order_laptop"}}}
+        took = await channel.answered(type="invoke", name="adaptiveCard/action", value=action)
+        return channel, took
+
+    channel, took = run(work())
+    assert (channel.told, took < CHANNEL_WAITS) == ([], True)
 
 
 def test_a_result_that_cannot_be_noted_is_told_and_the_turn_is_answered_with_success(

@@ -133,6 +133,9 @@ async def test_whatever_call_a_process_dies_at_the_user_is_told_in_order_and_as_
         if when_ambiguous == "hold":
             assert len(set(said)) == len(said), case
             assert is_fast or COUNTED in said, case  # the turn had nothing to do with its telling
+            record = await channel.services.ledger.read(f"{channel.started[0].job_id}.1")
+            assert record
+            assert COUNTED in said or record.state == "ambiguous", case
         else:
             assert COUNTED in said, case
             assert said.count(COUNTED) <= 2, case

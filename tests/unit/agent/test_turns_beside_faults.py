@@ -88,3 +88,32 @@ async def test_a_reply_that_may_have_arrived_stays_so_when_the_next_delivery_fai
     claim = await services.turn_claims.read(channel.started[0].job_id)
     assert claim is not None
     assert (claim.state, claim.ambiguities) == ("acknowledged", 1)
+
+
+async def test_while_another_delivery_is_alive_the_user_is_told_of_no_trouble() -> None:
+    channel = Channel()
+    services = channel.services
+
+    class Alive(InMemoryTurnClaims):
+        async def insert(self, turn_key: str, *, at: datetime, is_lasting: bool = False) -> TurnClaim | None:
+            return None
+
+        async def read(self, turn_key: str) -> TurnClaim | None:
+            return TurnClaim(turn_key=turn_key, state="claimed", claimed_at=services.clock.now())
+
+    services.turn_claims = Alive()
+    with pytest.raises(TurnInProgress):
+        await channel.deliver(incoming_activity(text="hello"))
+    assert channel.said() == []
+
+
+async def test_a_turn_that_is_answered_stays_so_although_its_conversation_cannot_be_noted_again() -> None:
+    channel = Channel()
+    await channel.deliver(incoming_activity(text="hello"))
+
+    async def broken(conversation: Conversation, *, at: datetime) -> None:
+        raise StorageBroke
+
+    channel.services.conversations.heard = broken  # type: ignore[method-assign]
+    assert await channel.deliver(incoming_activity(text="hello")) is None
+    assert len(channel.said()) == 1
