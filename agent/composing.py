@@ -29,6 +29,7 @@ STREAM_LASTS = timedelta(seconds=105)
 FINAL_WITHIN = timedelta(seconds=118)
 # An activity function is killed after the host's functionTimeout, which is five minutes.
 LONGEST = timedelta(minutes=4, seconds=30)
+ENDS_WITHIN_SECONDS = 2.0  # from when it is no longer wanted; who composes may clean up first
 # Of the largest activity. A part of text is no smaller, so the first begins with all that was streamed.
 STREAMED_SHARE = 0.5
 HANDED_OVER = "This takes longer. The whole answer follows in a message."
@@ -127,7 +128,9 @@ class _Composer:
             raise
         finally:
             reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            ended, _ = await asyncio.wait({reading}, timeout=ENDS_WITHIN_SECONDS)
+            if ended and not reading.cancelled():
+                reading.exception()  # or asyncio would log it, with words that may quote anything
 
     async def _show_while(self, reading: asyncio.Task[None]) -> None:
         """Show what there is until it is whole, or its time is over, or its user has stopped it."""

@@ -1,7 +1,7 @@
 """Answers that are composed piece by piece, on a stepped loop and by Teams' rules of streams."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -31,6 +31,7 @@ from agent.view import View
 from tests.unit.agent.stepped_loop import run
 from tests.unit.agent.streaming_channel import CHAT, StreamingServices, Told
 
+FUNCTION_TIMEOUT = timedelta(minutes=5)
 MICROSECOND = 1e-6  # by which the clock may differ from the loop
 GUIDE = Citation(title="Guide", url="https://example.com/guide")
 
@@ -506,5 +507,24 @@ def test_a_kind_that_the_app_has_no_more_is_a_failure(told: Any) -> None:
         outcome = await compose(composition, services=services)
         assert isinstance(outcome.outcome, Failed)
         assert outcome.view == view
+
+    on_a_stream(work)
+
+
+def test_who_composes_and_does_not_come_to_an_end_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stubborn(Told):
+        async def compose(self, job: Job, *, services: Any) -> AsyncIterator[str | Progress | Citation]:
+            try:
+                async for piece in super().compose(job, services=services):
+                    yield piece
+            finally:
+                await services.clock.sleep(1000)
+
+    monkeypatch.setattr(catalog, "JOBS", (Stubborn((1, "word "), (1000, "word ")),))
+
+    async def work(services: StreamingServices, view: View) -> None:
+        outcome = await composed(services, view)
+        assert isinstance(outcome.outcome, Failed)
+        assert services.clock.now() - view.opened_at < FUNCTION_TIMEOUT - timedelta(seconds=20)
 
     on_a_stream(work)
