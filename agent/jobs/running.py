@@ -3,8 +3,10 @@
 Called by the activities.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,6 +22,8 @@ from agent.setbacks import reason_of
 
 OUT_OF_TIME = "it was not done by its deadline"
 UNKNOWN_REASON = "its process died, or could not say why"
+# An activity function is killed, and its process with it, after the host's functionTimeout: five minutes.
+STEP_LASTS = timedelta(minutes=4, seconds=45)
 AnyOutcome = TypeVar("AnyOutcome", bound=Outcome)
 
 
@@ -74,9 +78,13 @@ def broken(job: Job) -> Failed:
 
 @asynccontextmanager
 async def noting_why(job: Job, step: str, *, services: Services) -> AsyncIterator[None]:
-    """Where the step breaks, leave on the board why: by the error's class and our own words alone."""
+    """Where the step breaks, leave on the board why: by the error's class and our own words alone.
+
+    One that hangs breaks by TimeoutError.
+    """
     try:
-        yield
+        async with asyncio.timeout(STEP_LASTS.total_seconds()):
+            yield
     except Exception as error:
         # Whatever it is, it goes on to the orchestrator, in words that may quote anything.
         with suppress(Exception):  # a board that breaks as well is not to hide it
