@@ -73,7 +73,7 @@ class TestTheUsersStop:
 
     async def test_is_waited_out_where_the_job_cannot_be_ended_at_once(self, run: ScreenRun) -> None:
         """Between the tries of its cancelling there are the pauses of every step; then it goes on."""
-        definition = Shown(waiting(3600), DONE)
+        definition = Shown(waiting(3600), waiting(5), DONE)
         tries: list[float] = []
 
         async def cancel(job: Job, state: dict[str, Any], *, services: Services) -> Answer:
