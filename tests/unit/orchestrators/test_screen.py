@@ -93,12 +93,20 @@ class TestAStreamIsKeptAlive:
         ]
         assert dict(run.connector.streams.refusals) == {}
 
-    async def test_a_busy_channel_is_not_asked_each_second(self, run: ScreenRun) -> None:
+    async def test_a_busy_channel_is_not_asked_each_second_and_shown_the_news_when_it_is_free(
+        self, run: ScreenRun
+    ) -> None:
         busy = ChannelBusy("429", retry_after=timedelta(seconds=40))
-        run.at(20, lambda: run.connector.errors.append(busy))
-        await run.follow(Shown(waiting(90), DONE))
+        run.lasting = {BEGUN: timedelta(seconds=5)}
+        run.at(2, lambda: run.connector.errors.append(busy))
+        await run.follow(Shown(waiting(85, progress=step(1)), DONE))
         assert run.connector.errors == []
-        assert [round(second) for second, _, _ in run.connector.parts] == [0, 65, 90]
+        assert [(round(second), text) for second, _, text in run.connector.parts] == [
+            (0, ACKNOWLEDGED),
+            (45, "Step 1"),
+            (70, "Step 1"),
+            (91, "It is done."),
+        ]
 
 
 class TestAStreamIsHandedOver:
