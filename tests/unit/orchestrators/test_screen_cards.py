@@ -88,7 +88,7 @@ class TestMessages:
     async def test_progress_is_told_once_a_minute_at_most_and_not_beside_what_is_told(
         self, run: ScreenRun
     ) -> None:
-        steps = [waiting(20, progress=step(n)) for n in range(8)]
+        steps = [*(waiting(20, progress=step(n)) for n in range(7)), waiting(80, progress=step(6))]
         placed = waiting(70, tell=Answer("It is placed."), progress=Progress(step="Placed"))
         await run.follow(Shown(*steps, placed, waiting(20), DONE), shown_as="messages")
         assert run.connector.messages == ["Step 3", "Step 6", "It is placed.", "It is done."]
