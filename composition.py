@@ -31,6 +31,7 @@ from agent.ports import (
     TokenValidator,
     TurnClaims,
 )
+from agent.tenant_doors import TenantDoors
 from agent.turn_trouble import Troubles
 from settings import Settings, is_loopback, is_safe_url, read_settings
 
@@ -94,6 +95,10 @@ class AzureServices:
     @cached_property
     def troubles(self) -> Troubles:
         return Troubles(self.connector)
+
+    @cached_property
+    def doors(self) -> TenantDoors:
+        return TenantDoors()
 
     @cached_property
     def bot_runner(self) -> BotRunner:

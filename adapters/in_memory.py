@@ -19,6 +19,7 @@ from agent.job_report import JobReport
 from agent.order import Order
 from agent.pacing import TenantRate
 from agent.ports import AnswererRefused, Caller, Clock, Created, DeliveryOptions, Sent
+from agent.tenant_doors import TenantDoors
 from agent.turn_claim import TurnClaim, TurnResponse
 from agent.turn_trouble import Troubles
 
@@ -461,6 +462,7 @@ class InMemoryServices:
         self.clock = clock or SteppedClock()
         self.connector = RecordingConnector()
         self.troubles = Troubles(self.connector)
+        self.doors = TenantDoors()
         self.bot_runner = ConnectorBotAdapter(connector=self.connector)
         self.token_validator = OpenDoor()
         self.conversations = InMemoryConversationStore()

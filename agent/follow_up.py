@@ -76,16 +76,17 @@ async def send(follow_up: FollowUp, *, services: Services) -> FollowUpSent:
             stream = claim.opened_view.open_stream
     if stream:
         await services.clock.sleep(stream.pause(services.clock.now()).total_seconds())
-    record = await deliver(
-        _message(follow_up),
-        when_ambiguous=services.delivery_options.ambiguous_sends or "resend",
-        ledger=services.ledger,
-        conversations=services.conversations,
-        connector=services.connector,
-        options=services.delivery_options,
-        clock=services.clock,
-        stream=stream,
-    )
+    async with services.doors.through(follow_up.job.requested_by.tenant_id):
+        record = await deliver(
+            _message(follow_up),
+            when_ambiguous=services.delivery_options.ambiguous_sends or "resend",
+            ledger=services.ledger,
+            conversations=services.conversations,
+            connector=services.connector,
+            options=services.delivery_options,
+            clock=services.clock,
+            stream=stream,
+        )
     if record.waits_until is None:
         return FollowUpSent(outcome=record.state)
     retry_in = (record.waits_until - services.clock.now()).total_seconds()

@@ -15,6 +15,7 @@ from agent.job_entry import JobEntry
 from agent.job_report import JobReport
 from agent.order import Order
 from agent.pacing import TenantRate
+from agent.tenant_doors import TenantDoors
 from agent.turn_claim import TurnClaim, TurnResponse
 from agent.view import WhyEnded
 
@@ -429,6 +430,8 @@ class Services(Protocol):
     def connector(self) -> Connector: ...
     @property
     def troubles(self) -> "Troubles": ...
+    @property
+    def doors(self) -> TenantDoors: ...
     @property
     def bot_runner(self) -> BotRunner: ...
     @property

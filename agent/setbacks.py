@@ -59,7 +59,7 @@ def after_setback(
 
 def _busy(record: DeliveryRecord, error: ChannelBusy, *, now: datetime) -> DeliveryRecord:
     if isinstance(error, SendPaced):  # no attempt was made, and the channel is no busier than before
-        wait, attempts = _spread(record, error.retry_after), record.attempts - 1
+        wait, attempts = _spread(record, error.retry_after, at_most=SHORTEST_WAIT), record.attempts - 1
     else:
         wait, attempts = _wait(record, at_least=error.retry_after), record.attempts
     return msgspec.structs.replace(record, state="busy", busy_until=now + wait, attempts=attempts)
@@ -71,9 +71,11 @@ def _wait(record: DeliveryRecord, *, at_least: timedelta) -> timedelta:
     return _spread(record, max(longer_each_time, at_least))
 
 
-def _spread(record: DeliveryRecord, wait: timedelta) -> timedelta:
+def _spread(record: DeliveryRecord, wait: timedelta, *, at_most: timedelta = timedelta.max) -> timedelta:
     """The wait and up to JITTER more, which differs from message to message."""
-    return wait * (1 + JITTER * zlib.crc32(f"{record.delivery_id}.{record.attempts}".encode()) / 2**32)
+    return wait + min(wait, at_most) * (
+        JITTER * zlib.crc32(f"{record.delivery_id}.{record.attempts}".encode()) / 2**32
+    )
 
 
 def reason_of(error: Exception) -> str:

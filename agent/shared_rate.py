@@ -112,10 +112,11 @@ class SharedRate:
     def _block_of(self, row: TenantRate, wanted: int, *, owed: float, latest: datetime) -> Block:
         now = self._clock.now()
         is_alone = row is self._alone
+        earliest = now if is_alone else now + self._latency
         block = reserve(
             row,
-            earliest=now if is_alone else now + self._latency,
-            latest=latest,
+            earliest=earliest,
+            latest=max(latest, earliest),  # who waited for us alone until then is not refused a free slot
             wanted=wanted,
             owed=owed,
             limit=self._limit * ALONE_SHARE if is_alone else self._limit,

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from datetime import datetime, timedelta
 
 from agent.pacing import BLOCK_LASTS, slot_width
-from agent.ports import Clock, TenantRates
+from agent.ports import Clock, SendPaced, TenantRates
 from agent.shared_rate import SharedRate, tenant_busy
 
 LONGEST_DEBT = timedelta(seconds=2)  # of slots, for what was sent without
@@ -60,7 +60,8 @@ class _Tenant:
         self._spare: list[datetime] = []  # a heap: slots that are ours, and whom nobody has yet
         self._width = slot_width(limit)
         self._used = self._lost = 0  # of the slots since the last block was reserved
-        self._reserved_at = self._last_slot = clock.now() + LONG_AGO
+        self._reserved_at = self._last_slot = self._sent_at = clock.now() + LONG_AGO
+        self._come_back_at = clock.now() + LONG_AGO  # which the last was told whom we turned away
         self._owed, self._owed_at = 0.0, clock.now()
 
     def charge(self) -> None:
@@ -79,6 +80,7 @@ class _Tenant:
                 heapq.heappush(self._spare, slot)  # another may have it
                 raise
             if self._is_usable(slot):
+                self._sent_at = self._clock.now()
                 return slot
 
     async def _next_slot(self, deadline: datetime) -> datetime:
@@ -88,8 +90,9 @@ class _Tenant:
             async with self._line:
                 while True:
                     while self._spare:
-                        if self._spare[0] > deadline + BLOCK_LASTS:  # who is behind us may have it
-                            raise tenant_busy(self._spare[0] - self._clock.now())
+                        latest = max(deadline, self._clock.now()) + BLOCK_LASTS
+                        if self._spare[0] > latest:  # who is behind us may have it
+                            raise self._turned_away(self._spare[0])
                         slot = heapq.heappop(self._spare)
                         if self._is_usable(slot):
                             self._used += 1
@@ -99,8 +102,11 @@ class _Tenant:
             self._in_line -= 1
 
     def _is_usable(self, slot: datetime) -> bool:
-        """A slot that was missed by its width is given up: sent late, it would meet the next ones."""
-        if self._clock.now() - slot <= self._width:
+        """A slot that was missed by its width is given up: sent late, it would meet the next ones.
+
+        But for one, however late we are: where the event loop turns slower than slots go by, all would be.
+        """
+        if self._clock.now() - slot <= self._width or self._sent_at < slot:
             return True
         self._lost += 1
         return False
@@ -111,15 +117,23 @@ class _Tenant:
             return
         now = self._clock.now()
         slot = self._row.first_free(now) + self._width * (self._in_line - len(self._spare))
-        if slot > deadline:
-            raise tenant_busy(slot - now)
+        if slot > max(deadline, now):
+            raise self._turned_away(slot)
+
+    def _turned_away(self, slot: datetime) -> SendPaced:
+        """Each is told to come back a slot after the one before: all at once, most would come in vain."""
+        self._come_back_at = max(slot, self._come_back_at + slot_width(self._limit))
+        return tenant_busy(self._come_back_at - self._clock.now())
 
     async def _reserve(self, deadline: datetime) -> None:
         wanted = max(self._in_line, self._expected())
         owed = self._owe(0)
-        block = await self._row.reserve(
-            wanted, wanted_if_ours=max(wanted, self._used_soon()), owed=owed, latest=deadline
-        )
+        try:
+            block = await self._row.reserve(
+                wanted, wanted_if_ours=max(wanted, self._used_soon()), owed=owed, latest=deadline
+            )
+        except SendPaced as paced:
+            raise self._turned_away(self._clock.now() + paced.retry_after) from None
         self._owe(-owed)
         self._used = self._lost = 0
         self._reserved_at = self._clock.now()

@@ -202,7 +202,7 @@ def tell(
     follow_up = to_task_hub(
         FollowUp(job=job, number=number, answer=answer, stream=stream, is_unseen=is_unseen)
     )
-    for _ in range(MOST_WAITS_TO_TELL):
+    for waits in range(MOST_WAITS_TO_TELL if job.version < 2 else 2 * MOST_WAITS_TO_TELL):
         try:
             plain = yield context.call_activity_with_retry(send_follow_up, RETRIES, follow_up)
         except Exception:  # noqa: BLE001 - whatever an activity raises arrives as this
@@ -212,6 +212,8 @@ def tell(
             if sent.outcome != "busy":
                 return sent
             pause = min(max(timedelta(seconds=sent.retry_in), BUSY_WAITS[0]), BUSY_WAITS[1])
+        if waits >= MOST_WAITS_TO_TELL:  # they may all have been short: the others take an hour
+            pause = max(pause, SETBACK_WAIT)
         yield context.create_timer(context.current_utc_datetime + pause)
     try:
         plain = yield context.call_activity_with_retry(give_up_follow_up, RETRIES, follow_up)

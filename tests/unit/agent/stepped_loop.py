@@ -45,6 +45,10 @@ class SteppedLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._stepping.now
 
+    def hold_up(self, seconds: float) -> None:
+        """Let time go by in which the loop does not turn, as a processor at work does."""
+        self._stepping.now += seconds
+
 
 class LoopClock:
     """The Clock port on the time of the running loop."""

@@ -9,10 +9,11 @@ import pytest
 
 from adapters.in_memory import InMemoryTenantRates
 from agent.paced_connector import PacedConnector
+from agent.pacing import slot_width
 from agent.ports import ChannelBusy, SendPaced, Sent
 from agent.tenant_slots import TenantSlots
 from tests.unit.agent.paced_processes import A_SECOND, Channel, Rates, keep_sending, outcomes, paced, place
-from tests.unit.agent.stepped_loop import LoopClock, run
+from tests.unit.agent.stepped_loop import LoopClock, SteppedLoop, run
 
 
 @pytest.mark.parametrize(("processes", "senders"), [(1, 20), (4, 10), (4, 40)])
@@ -162,7 +163,11 @@ def test_a_crowd_is_sent_for_two_seconds_and_the_rest_told_to_come_back_without_
         busy = [one for one in told if isinstance(one, ChannelBusy)]
         assert 50 <= len(channel.arrived) <= 75
         assert len(busy) + len(channel.arrived) == 1000
-        assert all(A_SECOND <= one.retry_after <= 3 * A_SECOND for one in busy)
+        back = sorted(one.retry_after for one in busy)
+        assert A_SECOND <= back[0] <= 3 * A_SECOND
+        # Not all at once, and the last of them when all before it can be sent.
+        assert all(later - sooner >= 0.99 * slot_width(30) for sooner, later in pairwise(back))
+        assert back[-1] <= 1.05 * 1000 * slot_width(30)
         assert channel.arrived[-1] - began <= 2.6 * A_SECOND
         assert rates.operations < 12
 
@@ -227,5 +232,31 @@ def test_a_slot_that_was_missed_by_its_width_is_given_up() -> None:
         taken = await asyncio.gather(*together)
         assert all(later - earlier >= timedelta(seconds=0.03) for earlier, later in pairwise(sorted(taken)))
         assert len([slot for slot in taken if slot < deadline - 59 * A_SECOND]) <= 4
+
+    run(work())
+
+
+@pytest.mark.parametrize(("turn_takes", "at_least"), [(0.05, 12), (0.2, 1.5), (1.0, 0.5)])
+def test_where_the_loop_turns_slower_than_slots_go_by_there_is_still_something_sent(
+    turn_takes: float, at_least: float
+) -> None:
+    async def hold_up(loop: SteppedLoop) -> None:
+        while True:
+            loop.hold_up(turn_takes)
+            await asyncio.sleep(0)
+
+    async def work() -> None:
+        clock, loop = LoopClock(), asyncio.get_running_loop()
+        assert isinstance(loop, SteppedLoop)
+        channel = Channel(clock)
+        connector = paced(channel, rates=Rates())
+        slow = asyncio.create_task(hold_up(loop))
+        until = clock.now() + 60 * A_SECOND
+        await asyncio.gather(
+            *(keep_sending(connector, str(sender), until=until, clock=clock) for sender in range(16))
+        )
+        slow.cancel()
+        assert len(channel.arrived) >= at_least * 60
+        assert channel.most_in_a_second <= 31
 
     run(work())

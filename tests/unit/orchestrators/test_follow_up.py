@@ -14,7 +14,7 @@ from agent.delivery_record import DeliveryRecord
 from agent.jobs import catalog, running
 from agent.jobs.catalog import with_terms
 from agent.jobs.definition import Done, Failed, Job, Outcome, Waiting
-from agent.ports import ChannelBusy, ChannelRefused, ConversationGone, Services
+from agent.ports import ChannelBusy, ChannelRefused, ConversationGone, SendPaced, Services
 from agent.task_hub import from_task_hub, to_task_hub
 from orchestrators.follow_up import follow_up
 from orchestrators.following import CHECKS_AN_EXECUTION, Following
@@ -200,6 +200,19 @@ async def test_a_channel_that_is_down_for_long_does_not_stop_the_job(services: I
     assert given_up is not None
     assert (given_up.state, given_up.reason) == ("failed", "ChannelBusy: the channel cannot be reached")
     assert PLACED.encode() in given_up.body
+
+
+@pytest.mark.parametrize(("busy_for", "texts"), [(60, [PLACED, ""]), (120, [""])])
+async def test_a_channel_that_is_busy_for_moments_only_is_waited_for_all_the_same_for_an_hour(
+    services: InMemoryServices, busy_for: int, texts: list[str]
+) -> None:
+    started = services.clock.now()
+    paced = SendPaced("the tenant's limit is used up", retry_after=timedelta(seconds=1))
+    services.connector.errors.extend([paced] * busy_for)
+    assert await orchestration(services, version=2).run() == {"outcome": "done", "told": 2}
+    assert services.connector.texts == texts
+    is_given_up = PLACED not in texts
+    assert (services.clock.now() - started > timedelta(hours=1)) == is_given_up
 
 
 async def test_telling_that_breaks_is_tried_again_and_does_not_stop_the_job(
