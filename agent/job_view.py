@@ -136,11 +136,12 @@ async def _update_card(showing: Showing, view: View, *, services: Services) -> V
         job_id=job.job_id,
         is_update=True,
     )
-    await services.connector.update(
-        {**answer.to_activity(), "id": view.activity_id},
-        at=job.requested_by.place,
-        activity_id=view.activity_id,
-    )
+    async with services.doors.through(job.requested_by.tenant_id):
+        await services.connector.update(
+            {**answer.to_activity(), "id": view.activity_id},
+            at=job.requested_by.place,
+            activity_id=view.activity_id,
+        )
     return msgspec.structs.replace(shown, shown_at=services.clock.now())
 
 

@@ -1,4 +1,4 @@
-"""How many follow-ups of one tenant a process has at work; the others wait, in the order of their coming."""
+"""How many follow-ups and cards of a tenant a process has at work; the others wait, in order."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,5 +1,7 @@
 """How a job is shown while it runs: which kind of view, and what a card and messages show when."""
 
+import asyncio
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +21,7 @@ from agent.ports import (
     DeliveryAmbiguous,
     TokenRefused,
 )
+from agent.tenant_doors import MOST_AT_WORK
 from tests.unit.agent.cards import words_on
 from tests.unit.agent.showing import BUSY, HALF, MINUTE, MORE, a_view, card_of, moved, shown
 from tests.unit.agent.streaming_channel import CHAT, Told
@@ -62,6 +65,19 @@ class TestWhichKind:
 
 
 class TestCard:
+    async def test_it_waits_while_many_of_the_tenant_are_told_something(
+        self, services: InMemoryServices
+    ) -> None:
+        view = a_view(services, "card", shown="Packing (50%)")
+        async with AsyncExitStack() as others:
+            for _ in range(MOST_AT_WORK):
+                await others.enter_async_context(services.doors.through(CHAT.tenant_id))
+            moving = asyncio.create_task(moved(services, view, MORE))
+            await asyncio.sleep(0.01)
+            assert services.connector.calls == []
+        await moving
+        assert len(services.connector.calls) == 1
+
     async def test_it_is_updated_in_place_when_the_progress_changes_and_only_then(
         self, services: InMemoryServices
     ) -> None:
