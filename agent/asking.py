@@ -22,7 +22,7 @@ from agent.delivery import deliver
 from agent.delivery_record import DeliveryRecord, DeliveryState
 from agent.job_entry import Progress
 from agent.job_view import TEAMS
-from agent.jobs.catalog import gives_up_at, job_of
+from agent.jobs.catalog import gives_up_at, job_of, title_of
 from agent.jobs.definition import Approved, Cancelled, Failed, Job, Rejected, Waiting
 from agent.jobs.entries import entry_of
 from agent.jobs.running import end_broken, noting_why, offered
@@ -91,8 +91,8 @@ async def ask(job: Job, *, services: Services) -> Asked:
     to = entry.approval.put_to or _asked_in(job)
     # First of all, for the turn acknowledges a job as soon as it has begun.
     await services.job_board.put(entry_of(job, WAITING, at=services.clock.now()))
-    if entry.approval.put_to is None:  # so that the question comes after the acknowledgement
-        await acknowledged(job.job_id, at_most=CLAIM_HOLDS, services=services)
+    # The question comes after the acknowledgement, for who is asked may be who asks, or read along.
+    await acknowledged(job.job_id, at_most=CLAIM_HOLDS, services=services)
     record = await _deliver(approval_id, to, approval_card(entry), services=services)
     if record.waits_until is not None:
         return Asked(outcome="busy", retry_in=_seconds_until(record.waits_until, services))
@@ -162,7 +162,7 @@ async def show(step: Asking, *, services: Services) -> Shown:
 
 
 def _ended(step: Settling, entry: ApprovalEntry) -> Rejected | Failed | Cancelled | None:
-    title = job_of(step.job).title
+    title = title_of(step.job)
     if entry.state == "rejected":
         return Rejected(tell=told_to_asker(entry))
     if entry.state == "expired":
@@ -182,11 +182,11 @@ async def _entered(job: Job, definition: Approved, *, services: Services) -> App
     """The approval's entry, which is what is asked from now on, whatever the definition says later."""
     async with noting_why(job, "approval", services=services):
         approval = await definition.approval(job, services=services)
-    now, kind = services.clock.now(), job_of(job)
+    now = services.clock.now()
     entry = ApprovalEntry(
         approval_id=approval_id_of(job.job_id),
         job_id=job.job_id,
-        title=kind.title,
+        title=title_of(job),
         approval=approval,
         asked_by=without_links(job.requested_by.user_name or ""),
         put_to_key=put_to_key(approval, job.requested_by),

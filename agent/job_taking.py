@@ -16,7 +16,7 @@ from agent.incoming import IncomingActivity
 from agent.job_card import running_card, words_of
 from agent.job_entry import JobEntry, Progress, owner_key
 from agent.job_view import view_kind
-from agent.jobs.catalog import job_of
+from agent.jobs.catalog import job_of, title_of
 from agent.jobs.definition import JOB_VERSION, Job, JobDefinition
 from agent.jobs.entries import entry_of
 from agent.ports import ChannelError, Services
@@ -192,7 +192,7 @@ class JobTaking:
             progress = Progress(step=entry.step, percent=entry.percent) if entry and entry.step else None
             self._replies.opens(self._view("card", shown=words_of(progress), progress=progress))
             answer = running_card(
-                title=definition.title,
+                title=title_of(job),
                 text=answer.text,
                 progress=progress,
                 state="running",

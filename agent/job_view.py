@@ -10,7 +10,7 @@ from agent.conversation import PERSONAL, Conversation
 from agent.delivery import deliver
 from agent.job_card import running_card, words_of
 from agent.job_entry import JobState, Progress
-from agent.jobs.catalog import job_of
+from agent.jobs.catalog import job_of, title_of
 from agent.jobs.definition import Approved, Job, JobDefinition, Streamed
 from agent.ports import ChannelError, ChannelRefused, ConversationGone, Services
 from agent.proactive_message import ProactiveMessage, ToConversation
@@ -129,7 +129,7 @@ async def _update_card(showing: Showing, view: View, *, services: Services) -> V
     if is_running and words == view.shown:
         return shown
     answer = running_card(
-        title=job_of(job).title,
+        title=title_of(job),
         text=job_of(job).acknowledgement(job).text,
         progress=showing.progress,
         state=showing.state,

@@ -10,7 +10,7 @@ import msgspec
 
 from agent.answer import Answer
 from agent.job_entry import JobState
-from agent.jobs.catalog import gives_up_at, job_of
+from agent.jobs.catalog import gives_up_at, job_of, title_of
 from agent.jobs.definition import Cancelled, Composing, Done, Failed, Job, Outcome, Waiting
 from agent.jobs.running import broken
 from agent.task_hub import to_task_hub
@@ -181,7 +181,7 @@ def _cancel(
     cancel = partial(steps.cancel, context, job, waiting, screen.working)
     tried = yield from _tried(context, job, cancel, "cancelling", screen)
     ended: Cancelled | Done | None = tried.result
-    title = job_of(job).title
+    title = title_of(job)
     sorry = Answer(f"I am sorry, I could not cancel: {title}. It goes on; please try to cancel it again.")
     yield from screen.tell(number, ended.tell if ended else sorry, waiting.progress)
     if ended is not None:

@@ -6,13 +6,14 @@ from datetime import datetime
 import msgspec
 
 from agent.jobs.chat import Chat
-from agent.jobs.definition import Job, JobDefinition, Retried
+from agent.jobs.definition import Job, JobDefinition, Retried, Titled
 from agent.jobs.order_laptop import OrderLaptop
 from agent.jobs.request_licence import RequestLicence
 from agent.jobs.withdrawn import WITHDRAWN
 
 # Of a job's own steps, unless its definition is Retried: some ten minutes long, each pause twice the last.
 TRIES = 8
+LONGEST_TITLE = 150
 
 JOBS: Sequence[JobDefinition] = [
     OrderLaptop(),
@@ -29,6 +30,13 @@ def job_of(job: Job) -> JobDefinition:
 def definition_of(kind: str) -> JobDefinition | None:
     """The definition of this kind; None where the app has none."""
     return next((definition for definition in JOBS if definition.kind == kind), None)
+
+
+def title_of(job: Job) -> str:
+    """What the job is called, in LONGEST_TITLE characters at most."""
+    definition = job_of(job)
+    title = definition.title_of(job) if isinstance(definition, Titled) else definition.title
+    return title[:LONGEST_TITLE]
 
 
 def with_terms(job: Job) -> Job:

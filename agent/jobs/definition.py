@@ -34,6 +34,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     gives_up_at: datetime | None = None
     tries: int | None = None
 
+    @property
+    def words(self) -> str:
+        """What the user said; empty where a button was pressed."""
+        return self.request if isinstance(self.request, str) else ""
+
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True, tag="waiting", tag_field="outcome", rename="camel"):
     """Not yet: check again in ``check_in``, or as soon as the job is reported ``completed``.
@@ -131,6 +136,14 @@ class Cancellable(Protocol):
 
         It may run more than once for one job. An exception is retried, and then the job goes on.
         """
+
+
+@runtime_checkable
+class Titled(Protocol):
+    """A kind of job of which a user may have several at once: what each is called, in lists and cards."""
+
+    def title_of(self, job: Job) -> str:
+        """Such as ``Request a software licence: Sketch``. The same ``job`` must always give the same."""
 
 
 @runtime_checkable

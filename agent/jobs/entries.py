@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from agent.job_entry import JobEntry, JobState, owner_key
-from agent.jobs.catalog import job_of
+from agent.jobs.catalog import title_of
 from agent.jobs.definition import Cancelled, Composing, Done, Failed, Job, Outcome, Rejected, Waiting
 
 STATES: dict[type, JobState] = {
@@ -23,7 +23,7 @@ def entry_of(job: Job, outcome: Outcome | Cancelled | Rejected | None, *, at: da
     return JobEntry(
         job_id=job.job_id,
         kind=job.kind,
-        title=job_of(job).title,
+        title=title_of(job),
         owner_key=owner_key(job.requested_by),
         state=STATES[type(outcome)] if outcome else "running",
         step=progress.step if progress else "",

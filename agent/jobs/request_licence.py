@@ -31,6 +31,9 @@ class RequestLicence:
     def acknowledgement(self, job: Job) -> Answer:
         return Answer(f"I will ask whether you may have a licence for {product_of(job)}.")
 
+    def title_of(self, job: Job) -> str:
+        return f"{self.title}: {product_of(job)}"
+
     async def approval(self, job: Job, *, services: Services) -> Approval:
         product, tenant_id = product_of(job), job.requested_by.tenant_id
         approver = services.licence_approver
@@ -62,8 +65,7 @@ class RequestLicence:
 
 def product_of(job: Job) -> str:
     """What the licence is for, as far as the user said it."""
-    text = job.request if isinstance(job.request, str) else ""
-    said = LICENCE.search(text)
+    said = LICENCE.search(job.words)
     product = (said["product"] or "").strip(" .!?") if said else ""
     return without_links(product[:LONGEST_PRODUCT]) or ANY_SOFTWARE
 

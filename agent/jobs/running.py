@@ -14,7 +14,7 @@ import msgspec
 from agent.answer import Answer
 from agent.job_entry import owner_key
 from agent.jobs.again import note_poisoned, with_try_again
-from agent.jobs.catalog import gives_up_at, job_of
+from agent.jobs.catalog import gives_up_at, job_of, title_of
 from agent.jobs.definition import Cancellable, Cancelled, Done, Failed, Job, Outcome, Waiting
 from agent.jobs.entries import entry_of
 from agent.ports import Services
@@ -56,7 +56,7 @@ async def check(step: Check, *, services: Services) -> Outcome:
 async def cancel(step: Check, *, services: Services) -> Cancelled | Done:
     """End the job by its definition, which may find that it is too late. Raises as ``begin`` does."""
     definition = job_of(step.job)
-    ended: Answer | Done = Answer(f"I have cancelled: {definition.title}.")
+    ended: Answer | Done = Answer(f"I have cancelled: {title_of(step.job)}.")
     if isinstance(definition, Cancellable):
         async with noting_why(step.job, "cancel", services=services):
             ended = await definition.cancel(step.job, step.state, services=services)

@@ -53,7 +53,7 @@ async def test_a_licence_that_is_rejected_by_submit_is_not_given_out(
     await playground.wait_for("you may not have a licence for Draw", "The comment: too dear", seconds=30)
     assert playground.count("Here is your licence for Draw") == 0
     await playground.say("status")
-    await playground.wait_for("Request a software licence: rejected", seconds=30)
+    await playground.wait_for("Request a software licence: Draw: rejected", seconds=30)
 
 
 async def test_another_user_may_not_answer(stack: Stack, playground: PlaygroundDriver) -> None:
@@ -126,7 +126,7 @@ async def test_a_licence_that_another_is_to_approve_is_put_to_them_and_withdrawn
         async with PlaygroundDriver(playground_url(stack.ports)) as playground:
             asked = await asked_for("Sketch", playground)
             await playground.say("cancel")
-            await playground.wait_for("I am cancelling: Request a software licence.", seconds=30)
+            await playground.wait_for("I am cancelling: Request a software licence: Sketch.", seconds=30)
             await playground.wait_for("Nobody is asked for an answer any more.", seconds=30)
             await playground.wait_for('"Withdrawn"', seconds=30)
             assert await states_once_ended(stack) == ["Completed"]

@@ -167,7 +167,7 @@ async def test_the_card_asks_with_execute_and_submit_and_shows_afterwards_who_an
     (asked,), (ended,) = run.cards("send"), run.cards("update")
     assert asked["body"][1]["text"] == QUESTION
     assert facts(asked) == {
-        "Job": "Request a software licence",
+        "Job": "Request a software licence: Sketch",
         "Asked by": "Alex (x)",
         "Product": "Sketch",
         "Answer by": "08 January 2026, 12:00 UTC",
@@ -213,7 +213,7 @@ async def test_who_was_asked_is_reminded_once_and_then_it_is_too_late(run: Appro
     assert await run.approval_state() == "expired"
     (reminder,), (told,) = run.texts, run.failures
     assert reminder.startswith(f"A reminder: {QUESTION}")
-    assert told == "I am sorry, nobody answered in time: Request a software licence."
+    assert told == "I am sorry, nobody answered in time: Request a software licence: Sketch."
     assert run.cards("update")[0]["body"][0]["text"] == "Not answered in time"
     assert (await run.entry()).state == "failed"
     assert [call.conversation_id for call in run.services.connector.calls if call.body] == [
@@ -257,7 +257,7 @@ async def test_a_job_that_its_user_cancels_before_the_answer_is_withdrawn(
     assert run.services.clock.now() - run.started == after
     assert await run.approval_state() == "withdrawn"
     assert run.texts[-1] == (
-        "I have cancelled: Request a software licence. Nobody is asked for an answer any more."
+        "I have cancelled: Request a software licence: Sketch. Nobody is asked for an answer any more."
     )
     assert run.cards("update")[0]["body"][0]["text"] == "Withdrawn"
     assert (await run.entry()).state == "cancelled"
@@ -297,7 +297,7 @@ async def test_a_question_that_reaches_nobody_is_told_to_who_asked(
     await put_to_megan(run)
     run.services.connector.errors.append(error)
     assert await run.run() == {"outcome": "failed", "told": 1}
-    assert run.failures == ["I am sorry, I could not reach who is to answer: Request a software licence."]
+    assert run.failures == ["I am sorry, I could not reach who is to answer: Request a software licence: Sketch."]
     assert (await run.entry()).state == "failed"
 
 

@@ -32,7 +32,7 @@ pytestmark = [
 ACTIVITIES = (ask_approval, run_job, send_follow_up, show_job)
 GIVEN_OUT = "Here is your licence for Sketch, approved by Megan: no. I."
 REJECTED = "I am sorry, you may not have a licence for Sketch."
-WITHDRAWN = "I have cancelled: Request a software licence. Nobody is asked for an answer any more."
+WITHDRAWN = "I have cancelled: Request a software licence: Sketch. Nobody is asked for an answer any more."
 CANCELLED = "I have cancelled the licence for Sketch."
 # In so many steps a licence is asked for, approved, given out and told; the answer comes before the third.
 MOMENTS = range(1, 16)
