@@ -297,7 +297,9 @@ async def test_a_question_that_reaches_nobody_is_told_to_who_asked(
     await put_to_megan(run)
     run.services.connector.errors.append(error)
     assert await run.run() == {"outcome": "failed", "told": 1}
-    assert run.failures == ["I am sorry, I could not reach who is to answer: Request a software licence: Sketch."]
+    assert run.failures == [
+        "I am sorry, I could not reach who is to answer: Request a software licence: Sketch."
+    ]
     assert (await run.entry()).state == "failed"
 
 
