@@ -40,8 +40,8 @@ class Channel:
     ``begins``: whether their first step is done at once, as it is where nothing is slow.
     """
 
-    def __init__(self) -> None:
-        self.services = InMemoryServices()
+    def __init__(self, services: InMemoryServices | None = None) -> None:
+        self.services = services or InMemoryServices()
         self.started: list[Job] = []
         self.cancelled: list[str] = []
         self.ended: set[str] = set()

@@ -1,6 +1,6 @@
 """The example of a job that asks first: what is asked for, of whom, and what comes of it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,11 @@ from agent.conversation import Conversation
 from agent.jobs.definition import Approved, Done, Job
 from agent.jobs.request_licence import ANY_SOFTWARE, RequestLicence, product_of
 from agent.proactive_message import ToUser
-from tests.unit.turns import TENANT, USER, Channel, incoming_activity
+from tests.unit.job_run import JobRun
+from tests.unit.turns import TENANT, USER
+
+APPROVER = "44444444-4444-4444-8444-444444444444"
+ACKNOWLEDGED = "I will ask whether you may have a licence for Sketch."
 
 
 def job(request: Any, *, tenant_id: str | None = TENANT) -> Job:
@@ -57,11 +61,37 @@ def test_the_product_is_what_the_user_said(request_: Any, product: str) -> None:
         ("order a laptop", False),
     ],
 )
-async def test_a_licence_is_requested_in_any_politeness(text: str, is_asked_for: bool) -> None:
-    channel = Channel()
-    channel.begins = False
-    await channel.deliver(incoming_activity(text=text))
-    assert ("request_licence" in [started.kind for started in channel.started]) == is_asked_for
+async def test_a_licence_is_requested_in_any_politeness(
+    job_run: JobRun, text: str, is_asked_for: bool
+) -> None:
+    await job_run.ask(text)
+    assert ("request_licence" in [started.kind for started in job_run.started]) == is_asked_for
+
+
+async def test_a_licence_comes_five_seconds_after_the_approver_has_said_yes(job_run: JobRun) -> None:
+    job_run.services.licence_approver = APPROVER
+    assert ACKNOWLEDGED in await job_run.ask("I need a licence for Sketch.")
+    assert await job_run.step(timedelta(hours=23)) == []
+    assert await job_run.answer("approved") == ["Thank you. I have noted your answer: approved."]
+    assert await job_run.step(timedelta(seconds=4)) == []
+    (told,) = await job_run.step(timedelta(seconds=1))
+    assert told.startswith("Here is your licence for Sketch, approved by Megan: no. ")
+    assert job_run.outcome == "done"
+
+
+async def test_a_licence_that_is_rejected_is_not_given_out(job_run: JobRun) -> None:
+    await job_run.press({"job": "request_licence"})
+    _, told = await job_run.answer("rejected", "too dear")
+    no = "I am sorry, you may not have a licence for the software of your choice."
+    assert told == f"{no}\n\nThe comment: too dear"
+    assert (job_run.outcome, await job_run.step(timedelta(days=14))) == ("rejected", [])
+
+
+async def test_a_licence_that_is_prepared_can_be_cancelled(job_run: JobRun) -> None:
+    await job_run.ask("I need a licence for Sketch.")
+    await job_run.answer("approved")
+    assert "I have cancelled the licence for Sketch." in await job_run.ask("cancel")
+    assert job_run.outcome == "cancelled"
 
 
 @pytest.mark.parametrize(

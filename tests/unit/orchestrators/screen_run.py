@@ -27,7 +27,7 @@ from devhost.durable.records import ActivityWork
 from orchestrators import follow_up, following
 from orchestrators.following import Following
 from tests.devhost.simulation import START, Simulation, durable_functions
-from tests.unit.orchestrators.stepped_orchestration import SteppedOrchestration
+from tests.unit.orchestrators.stepped_orchestration import SteppedOrchestration, activities_of
 from tests.unit.orchestrators.strict_channel import ActingClock, StrictConnector
 from tests.unit.orchestrators.test_follow_up import CHAT, Scripted
 
@@ -122,16 +122,10 @@ class ScreenRun:
 
 class SteppedRun(ScreenRun):
     async def _run(self, given: Any) -> None:
-        activities = {
-            function._function.get_function_name(): function._function.get_user_function()
-            for module in ACTIVITIES
-            for function in vars(module).values()
-            if hasattr(function, "_function")
-        }
         orchestration = SteppedOrchestration(
             follow_up.follow_up,
             given,
-            activities=activities,
+            activities=activities_of(ACTIVITIES),
             clock=self.clock,
             events={name: moment for moment, name in self.events},
             durations=self.lasting,

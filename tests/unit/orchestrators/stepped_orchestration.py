@@ -2,9 +2,10 @@
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from types import ModuleType
 from typing import Any
 
 import azure.durable_functions as df
@@ -12,6 +13,16 @@ import azure.durable_functions as df
 from adapters.in_memory import SteppedClock
 
 Activity = Callable[[Any], Awaitable[Any]]
+
+
+def activities_of(modules: Iterable[ModuleType]) -> dict[str, Activity]:
+    """The activity functions of the modules, by name."""
+    return {
+        function._function.get_function_name(): function._function.get_user_function()
+        for module in modules
+        for function in vars(module).values()
+        if hasattr(function, "_function")
+    }
 
 
 class Task:

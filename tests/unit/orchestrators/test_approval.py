@@ -21,7 +21,7 @@ from agent.told_in_turn import LOOK_AGAIN_SECONDS
 from agent.turn_claim import CLAIM_HOLDS
 from orchestrators.approval import approval
 from orchestrators.following import Following
-from tests.unit.orchestrators.stepped_orchestration import SteppedOrchestration
+from tests.unit.orchestrators.stepped_orchestration import SteppedOrchestration, activities_of
 from tests.unit.orchestrators.test_follow_up import CHAT, failing
 
 APPROVER = "44444444-4444-4444-8444-444444444444"
@@ -62,12 +62,8 @@ class ApprovalRun:
 
     async def run(self) -> Any:
         await self.services.conversations.heard(self.asked_in, at=self.started)
-        activities = {
-            function._function.get_function_name(): self._as_pressed(function._function.get_user_function())
-            for module in (ask_approval, run_job, send_follow_up, show_job)
-            for function in vars(module).values()
-            if hasattr(function, "_function")
-        }
+        modules = (ask_approval, run_job, send_follow_up, show_job)
+        activities = {name: self._as_pressed(function) for name, function in activities_of(modules).items()}
         self.orchestration = SteppedOrchestration(
             approval,
             to_task_hub(Following(job=self.job)),
