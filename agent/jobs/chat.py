@@ -10,7 +10,7 @@ import msgspec
 
 from agent.answer import Answer, Citation
 from agent.job_entry import Progress
-from agent.jobs.definition import Composing, ComposingFailed, Failed, Job, Outcome
+from agent.jobs.definition import Composed, Composing, ComposingFailed, Failed, Job, JobDefinition, Outcome
 from agent.ports import AnswererBusy, AnswererRefused, AnswererUnusable, Services
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class AskedByButton(msgspec.Struct, frozen=True):
     question: str = ""
 
 
-class Chat:
+class Chat(JobDefinition, Composed):
     kind = "chat"
     title = "Ask a question"
     deadline = timedelta(minutes=15)

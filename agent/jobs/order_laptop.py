@@ -6,7 +6,7 @@ from typing import Any
 
 from agent.answer import Answer, card
 from agent.job_entry import Progress
-from agent.jobs.definition import Done, Failed, Job, Outcome, Waiting
+from agent.jobs.definition import Cancellable, Done, Failed, Job, JobDefinition, Outcome, Waiting
 from agent.order import Order
 from agent.ports import Services
 
@@ -16,7 +16,7 @@ QUESTION = re.compile(r"(what|how|why|who|when|where|which|explain)\b")
 TURNED_DOWN = re.compile(r"\b(not|never|cancel|stop)\b|n't\b|n\u2019t\b")
 
 
-class OrderLaptop:
+class OrderLaptop(JobDefinition, Cancellable):
     kind = "order_laptop"
     title = "Order a laptop"
     deadline = timedelta(days=30)

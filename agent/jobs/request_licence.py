@@ -7,7 +7,7 @@ from typing import Any
 from agent.answer import Answer
 from agent.approval import Approval, approval_id_of, without_links
 from agent.job_entry import Progress
-from agent.jobs.definition import Done, Job, Outcome, Waiting
+from agent.jobs.definition import Approved, Cancellable, Done, Job, JobDefinition, Outcome, Titled, Waiting
 from agent.ports import Services
 from agent.proactive_message import ToUser
 
@@ -19,7 +19,7 @@ LONGEST_PRODUCT = 100  # characters
 PREPARED_IN = timedelta(seconds=5)
 
 
-class RequestLicence:
+class RequestLicence(JobDefinition, Approved, Cancellable, Titled):
     kind = "request_licence"
     title = "Request a software licence"
     deadline = timedelta(days=14)
