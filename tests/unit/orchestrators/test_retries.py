@@ -13,6 +13,7 @@ from agent.delivery_record import DeliveryRecord
 from agent.job_entry import JobEntry, owner_key
 from agent.jobs.definition import Done, Failed, Job, Outcome, Waiting
 from agent.ports import ChannelBusy, ChannelRefused, Services
+from orchestrators.steps import MOST_WAITS_TO_TELL
 from tests.unit.orchestrators.stepped_orchestration import SteppedOrchestration
 from tests.unit.orchestrators.test_follow_up import (
     CHAT,
@@ -216,7 +217,7 @@ async def test_a_broken_job_is_in_the_ledger_and_on_the_board_before_its_user_is
 ) -> None:
     services.orders.place = failing(8, services.orders.place)  # type: ignore[method-assign]
     busy = ChannelBusy("the channel cannot be reached", retry_after=timedelta(seconds=5))
-    services.connector.errors.extend([busy] * 60)
+    services.connector.errors.extend([busy] * 2 * MOST_WAITS_TO_TELL)
     with pytest.raises(Exception, match=BROKEN):
         await a_run(services).run()
     record, told = await kept(services), await services.ledger.read("job-1.1")
