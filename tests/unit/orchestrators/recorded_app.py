@@ -17,6 +17,7 @@ import aiohttp
 from adapters.storage_account import account_of
 from adapters.table_orders import LAST_NUMBER, ORDERS
 from adapters.tables import Tables
+from agent.approval import Given, approval_id_of
 from devhost.durable.history import Event, Status
 from local.azurite import start_azurite, wait_for_azurite
 from local.callback import callback_url
@@ -26,8 +27,10 @@ from local.processes import StackError
 from local.settings_file import EXAMPLE_FILE, values_of
 from testconnector.server import ScriptedConnector, running
 
-UNTIL_SECONDS = 180.0
-POLL_SECONDS = 0.1
+UNTIL_SECONDS = 200.0
+POLL_SECONDS = 0.2
+# What devhost loads: the app with the kinds of job that a recording needs.
+RECORDING_APP = Path("tests", "unit", "orchestrators", "recording_app")
 SERVICE_URL = "https://smba.example/teams/"
 # Long enough for what is to happen in a wait, and no longer.
 ORDER_TIMES = {"OrderWaitSeconds": "10", "OrderDeliverySeconds": "45"}
@@ -69,15 +72,23 @@ class RecordedApp:
 
     async def say(self, text: str, *, user: int) -> None:
         """Let the user say this to the agent, in a personal chat in a tenant of their own."""
-        turn = self.connector.turn(text, user=_guid("a", user), tenant_id=_guid("b", user))
-        (answer,) = await self.connector.deliver(turn, to=f"{functions_url(self._ports)}/api/messages")
-        if answer.status != 200:
-            raise StackError(f"The turn was answered {answer.status}: {answer.body}")
+        await self._deliver(self._turn(text, user))
+
+    async def answer(self, job_id: str, answer: Given, *, user: int) -> None:
+        """Let the user, who was asked, press a button of the question."""
+        turn = self._turn("", user)
+        del turn["text"]
+        pressed = {"id": approval_id_of(job_id), "answer": answer}
+        await self._deliver({**turn, "value": {"approval": pressed}})
+
+    def stop_stream(self, *, user: int) -> None:
+        """Let the user press Stop below the stream."""
+        if not self.connector.api.streams.cancel(self._turn("", user)["conversation"]["id"]):
+            raise StackError(f"Nothing is streamed to user {user}")
 
     def when_told(self, text: str, effect: dict[str, Any], *, user: int) -> None:
         """Let the channel do this, once, when the agent says something with ``text`` to the user."""
-        turn = self.connector.turn("", user=_guid("a", user), tenant_id=_guid("b", user))
-        match = {"text": text, "conversation": turn["conversation"]["id"]}
+        match = {"text": text, "conversation": self._turn("", user)["conversation"]["id"]}
         self.connector.faults.add({"match": match, "effect": effect, "times": 1})
 
     async def report_completed(self, job_id: str) -> None:
@@ -89,13 +100,14 @@ class RecordedApp:
         base = f"{functions_url(self._ports)}/runtime/webhooks/durabletask/instances"
         await self._post(f"{base}/{job_id}/raiseEvent/completed", "null")
 
-    async def lose_order(self, job_id: str) -> None:
-        """Let the order service forget an order, so that each look at it fails."""
-        await self._change_orders(job_id)
-
     async def break_new_orders(self) -> None:
         """Let the order service fail at each new order."""
-        await self._change_orders(LAST_NUMBER, {"broken": True})
+        tables = Tables(account_of(self._storage))
+        try:
+            table = await tables.table(ORDERS)
+            await table.upsert(LAST_NUMBER, {"broken": True})
+        finally:
+            await tables.close()
 
     async def until(self, user: int, condition: Callable[[Snapshot], bool]) -> Snapshot:
         """The user's job, as soon as it is so. Raises StackError."""
@@ -146,16 +158,13 @@ class RecordedApp:
         ):
             answer.raise_for_status()
 
-    async def _change_orders(self, key: str, columns: dict[str, Any] | None = None) -> None:
-        tables = Tables(account_of(self._storage))
-        try:
-            table = await tables.table(ORDERS)
-            if columns is None:
-                await table.delete(key)
-            else:
-                await table.upsert(key, columns)
-        finally:
-            await tables.close()
+    def _turn(self, text: str, user: int) -> dict[str, Any]:
+        return self.connector.turn(text, user=_guid("a", user), tenant_id=_guid("b", user))
+
+    async def _deliver(self, turn: dict[str, Any]) -> None:
+        (answer,) = await self.connector.deliver(turn, to=f"{functions_url(self._ports)}/api/messages")
+        if answer.status != 200:
+            raise StackError(f"The turn was answered {answer.status}: {answer.body}")
 
 
 def _guid(first: str, number: int) -> str:
@@ -173,7 +182,7 @@ async def recorded_app(app: Path, *, place: Path) -> AsyncIterator[RecordedApp]:
         async with running() as connector:
             host = start_functions_host(
                 ports,
-                script_root=app,
+                script_root=app / RECORDING_APP,
                 data=place / "devhost",
                 logs=logs,
                 settings={

@@ -121,3 +121,9 @@ def given_to_activity(scheduled: Event) -> Any:
     """The one argument of the activity function: JSON in an array in JSON, as the SDK makes it."""
     (text,) = json.loads(scheduled["Input"])
     return json.loads(text)
+
+
+def result_of(ended: Event) -> Any:
+    """What an activity function returned; None where it broke."""
+    result = ended.get("Result")
+    return json.loads(result) if isinstance(result, str) else result

@@ -14,28 +14,34 @@ import pytest
 from adapters.in_memory import InMemoryOrderService
 from agent.job_report import JobReport
 from agent.jobs import catalog
-from agent.jobs.definition import Job
+from agent.jobs.definition import Job, JobDefinition
 from devhost.durable.episode import run_episode
 from devhost.durable.history import Event, EventType, Status, parse_utc
 from devhost.durable.records import EpisodeChange
 from devhost.invoker import Invoker
-from orchestrators import steps
+from orchestrators import approval, steps
 from tests.devhost.simulation import START
 from tests.unit.orchestrators import test_on_the_sdk
+from tests.unit.orchestrators.expected_ends import ends_of, is_told_well
 from tests.unit.orchestrators.in_flight import InFlight, functions_of_today
 from tests.unit.orchestrators.recorded_history import HISTORIES, RecordedHistory, given_to_activity
+from tests.unit.orchestrators.recorded_jobs import RECORDED_JOBS
 from tests.unit.orchestrators.test_on_the_sdk import FollowUpRun
 
 pytestmark = test_on_the_sdk.pytestmark
 
 FILES = sorted(HISTORIES.glob("*/*.json"))
-PLACED = "Great! I have successfully placed your order #1. I'll notify you when it's delivered."
-DELIVERED = ""  # a card
-TOO_LATE = "It is too late to cancel: your order #1 was delivered meanwhile."
-CANCELLED = "I have cancelled your order #1 (laptop)."
-BROKEN = "I am sorry, your laptop could not be ordered. Please say 'order a laptop' to try again."
 NO_LONGER = "I am sorry, I can no longer do what you asked me for a while ago."
-MOST_STEPS, LAST_STEPS = 24, 6  # of a long history the last steps are made only: each replays all before it
+# Each step replays all before it, so of long histories some are tried. Above MOST_STEPS: the last ones only.
+# Above FEW_STEPS the half is gone on with as it is, from the last step on, and the other half after an event.
+FEW_STEPS, MOST_STEPS, LAST_STEPS, LAST_CUTS = 6, 24, 6, 2
+
+
+@pytest.fixture(autouse=True)
+def jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kinds of job with which the histories were recorded."""
+    kinds: list[JobDefinition] = [*catalog.JOBS, *RECORDED_JOBS]
+    monkeypatch.setattr(catalog, "JOBS", kinds)
 
 
 def name_of(path: Path) -> str:
@@ -45,7 +51,7 @@ def name_of(path: Path) -> str:
 async def replayed(recorded: RecordedHistory, place: Path) -> None:
     """Each of its steps, made once more by today's code, decides what was decided then."""
     steps_made = list(recorded.steps())
-    for number in latest(range(len(steps_made))):
+    for number in latest(range(len(steps_made)), LAST_STEPS):
         step = steps_made[number]
         change = await run_episode(
             recorded.episode(step),
@@ -84,34 +90,17 @@ def assert_holds(today: Any, then: Any, where: str) -> None:
         assert today == then, where
 
 
-def assert_told_well(told: list[str], outcome: str) -> None:
-    expected = {
-        "done": ([PLACED, DELIVERED], [DELIVERED], [PLACED, TOO_LATE], [TOO_LATE]),
-        "cancelled": ([PLACED, CANCELLED], [CANCELLED]),
-        "failed": ([BROKEN], [PLACED, BROKEN]),
-    }
-    assert told in expected[outcome], outcome
-
-
-def outcomes_after(past: list[Event], event: str | None) -> set[str]:
-    """How a job may end that has come so far."""
-    failures = [one for one in past if one["EventType"] == EventType.TASK_FAILED]
-    if len(failures) == steps.RETRIES.max_number_of_attempts:
-        return {"failed"}
-    names = {one["Name"] for one in past if one["EventType"] == EventType.EVENT_RAISED}
-    if "cancel" in names:
-        return {"cancelled"}
-    return {"cancelled", "done"} if event == "cancel" else {"done"}
-
-
-def cuts_of(recorded: RecordedHistory) -> Sequence[int]:
-    """After how many steps it may be in flight."""
+def cuts_of(recorded: RecordedHistory, event: str | None = None) -> Sequence[int]:
+    """After how many steps it may be in flight, in their order."""
     count = len(list(recorded.steps())) - recorded.has_ended
-    return latest(range(1, count + 1))
+    cuts = latest(range(1, count + 1), LAST_CUTS)
+    if count <= FEW_STEPS:
+        return cuts
+    return cuts[(len(cuts) - 1 - bool(event)) % 2 :: 2]
 
 
-def latest(numbers: range) -> range:
-    return numbers[-LAST_STEPS:] if len(numbers) > MOST_STEPS else numbers
+def latest(numbers: range, at_most: int) -> range:
+    return numbers[-at_most:] if len(numbers) > MOST_STEPS else numbers
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
@@ -127,14 +116,39 @@ async def test_a_recorded_history_is_gone_on_with_to_a_good_end_from_each_step(
     path: Path, event: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded = RecordedHistory.read(path)
-    for steps_made in cuts_of(recorded):
+    for steps_made in cuts_of(recorded, event):
         in_flight = InFlight(recorded, steps_made, place=tmp_path, monkeypatch=monkeypatch)
         outcome = await in_flight.go_on(event)
-        assert outcome in outcomes_after(in_flight.past, event), f"after step {steps_made}"
-        assert_told_well(in_flight.told, outcome)
+        assert outcome in ends_of(in_flight, event), f"after step {steps_made}"
+        assert is_told_well(in_flight, outcome), f"after step {steps_made}: {outcome}, {in_flight.told}"
 
 
-WAITING = [path for path in FILES if path.stem.startswith(("waits", "woken", "continued"))]
+ASKED = [path for path in FILES if RecordedHistory.read(path).orchestrator == "approval"]
+
+
+@pytest.mark.parametrize("path", ASKED, ids=name_of)
+async def test_an_answer_after_any_step_is_heeded_where_it_was_asked_for(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = RecordedHistory.read(path)
+    for steps_made in cuts_of(recorded, "answered"):
+        in_flight = InFlight(recorded, steps_made, place=tmp_path, monkeypatch=monkeypatch)
+        outcome = await in_flight.go_on("answered")
+        assert outcome in ends_of(in_flight, "answered"), f"after step {steps_made}"
+        assert is_told_well(in_flight, outcome), f"after step {steps_made}: {outcome}, {in_flight.told}"
+
+
+def kind_of(path: Path) -> str:
+    kind: str = RecordedHistory.read(path).given["job"]["kind"]
+    return kind
+
+
+WAITING = [
+    path
+    for path in FILES
+    if path.stem.startswith(("waits", "woken", "continued")) and kind_of(path) == "order_laptop"
+]
+ASKING = [path for path in FILES if path.stem in ("asked", "reminded")]
 
 
 @pytest.mark.parametrize(("event", "outcome"), [("cancel", "cancelled"), ("completed", "done")])
@@ -149,8 +163,22 @@ async def test_a_job_that_waits_since_before_the_deployment_is_woken(
         report = JobReport(job_id=in_flight.instance_id, name="completed", reported_at=since)
         await in_flight.services.job_reports.put(report)
     assert await in_flight.go_on(event) == outcome
-    assert_told_well(in_flight.told, outcome)
-    assert in_flight.simulation.now - since < timedelta(seconds=1), "it was not woken"
+    assert is_told_well(in_flight, outcome), in_flight.told
+    assert in_flight.simulation.now - since < timedelta(seconds=2), "it was not woken"
+
+
+@pytest.mark.parametrize(("event", "outcome"), [("cancel", "cancelled"), ("answered", "done")])
+@pytest.mark.parametrize("path", ASKING, ids=name_of)
+async def test_a_job_that_asks_since_before_the_deployment_heeds_its_answer(
+    path: Path, event: str, outcome: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = RecordedHistory.read(path)
+    in_flight = InFlight(recorded, cuts_of(recorded)[-1], place=tmp_path, monkeypatch=monkeypatch)
+    since = parse_utc(in_flight.past[-1]["Timestamp"])
+    assert await in_flight.go_on(event) == outcome
+    assert is_told_well(in_flight, outcome), in_flight.told
+    # A licence is prepared for five seconds; both are asked for longer.
+    assert in_flight.simulation.now - since < timedelta(seconds=6), "it was not woken"
 
 
 @pytest.mark.parametrize("path", WAITING, ids=name_of)
@@ -183,9 +211,9 @@ async def test_a_kind_may_be_taken_out_while_a_job_of_it_waits_longer_than_a_tim
     assert run.services.connector.texts == [NO_LONGER]
 
 
-def breaking_changes() -> dict[str, tuple[str, Any]]:
-    """Changes of the steps that no orchestration in flight survives."""
-    begin, wait = steps.begin, steps.wait
+def breaking_changes() -> dict[str, tuple[str, Any, str, Any]]:
+    """Changes that no orchestration in flight survives: of which history, where, and what is there then."""
+    begin, wait, show_job, settle = steps.begin, steps.wait, steps.show_job, approval._settle
 
     def noted_before(context: Any, job: Job, working: Any) -> Generator[Any, Any, Any]:
         yield from steps.note_broken(context, job)
@@ -203,11 +231,33 @@ def breaking_changes() -> dict[str, tuple[str, Any]]:
         yield context.create_timer(context.current_utc_datetime + timedelta(seconds=1))
         return (yield from begin(context, job, working))
 
+    def noted_once_settled(context: Any, job: Job, wanted: Any) -> Generator[Any, Any, Any]:
+        settled = yield from settle(context, job, wanted)
+        yield from steps.note_broken(context, job)
+        return settled
+
+    def shown_before_told(context: Any, job: Job, ended: Any, view: Any) -> Generator[Any, Any, Any]:
+        yield from steps.show_ended(context, job, view, approval.STATES[type(ended)])
+        yield from steps.tell(context, job, 1, ended.tell)
+
+    def shown_twice(context: Any, job: Job, view: Any, *given: Any, **more: Any) -> Generator[Any, Any, Any]:
+        view = yield from show_job(context, job, view, *given, **more)
+        return (yield from show_job(context, job, view, *given, **{**more, "is_due": True}))
+
+    def not_shown(context: Any, job: Job, view: Any, *given: Any, **more: Any) -> Generator[Any, Any, Any]:
+        yield from ()
+        return view
+
     return {
-        "a call before the first": ("begin", noted_before),
-        "a call after the first": ("begin", noted_after),
-        "another length of the waits": ("wait", longer),
-        "a timer before the first call": ("begin", waits_first),
+        "a call before the first": ("v1/ended", steps, "begin", noted_before),
+        "a call after the first": ("v1/ended", steps, "begin", noted_after),
+        "another length of the waits": ("v1/ended", steps, "wait", longer),
+        "a timer before the first call": ("v1/ended", steps, "begin", waits_first),
+        "a call after the answer": ("v2/rejected", approval, "_settle", noted_once_settled),
+        "another order at the end": ("v2/rejected", approval, "_end", shown_before_told),
+        "a stream that is updated twice": ("v2/streamed_and_told", steps, "show_job", shown_twice),
+        "a stream that is not updated": ("v2/streamed_and_told", steps, "show_job", not_shown),
+        "another back-off": ("v2/composed_anew", steps, "SHORTEST_BACK_OFF", timedelta(seconds=6)),
     }
 
 
@@ -216,7 +266,8 @@ def test_a_change_that_no_orchestration_in_flight_survives_is_found_out(
     change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that the tests above are known to be able to fail."""
-    monkeypatch.setattr(steps, *breaking_changes()[change])
-    recorded = RecordedHistory.read(HISTORIES / "v1" / "ended.json")
+    name, module, attribute, changed = breaking_changes()[change]
+    monkeypatch.setattr(module, attribute, changed)
+    recorded = RecordedHistory.read(HISTORIES / f"{name}.json")
     with pytest.raises(AssertionError, match="step"):
         asyncio.run(replayed(recorded, tmp_path))
