@@ -24,8 +24,9 @@ run: setup local.settings.json
 demo: setup local.settings.json
 	@exec .venv/bin/python -m local demo
 
+# Two at once, for most of them wait; a file's tests stay together, as they share what they start.
 test: setup
-	@exec .venv/bin/python -m pytest
+	@exec .venv/bin/python -m pytest -n 2 --dist loadfile
 
 check: $(PYTHON_READY)
 	.venv/bin/ruff check .

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,10 +25,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Without Chromium page tests are skipped, loudly; REQUIRE_PAGE_TESTS=1 has them run, and fail."""
     if chromium() or os.environ.get("REQUIRE_PAGE_TESTS") == "1":
         return
-    page_tests = [item for item in items if item.get_closest_marker("page")]
-    for item in page_tests:
-        item.add_marker(pytest.mark.skip(reason=NO_CHROMIUM))
-    config.stash[SKIPPED] = len(page_tests)
+    for item in items:
+        if item.get_closest_marker("page"):
+            item.add_marker(pytest.mark.skip(reason=NO_CHROMIUM))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Counted here, for with several workers only their reports come to the process that prints."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    config.stash[SKIPPED] = sum(NO_CHROMIUM in str(report.longrepr) for report in skipped)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a test has logged may hold halves of characters, which no worker can hand over."""
+    report = yield
+    report.sections = [
+        (title, text.encode("utf-8", "backslashreplace").decode("utf-8")) for title, text in report.sections
+    ]
+    return report
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
