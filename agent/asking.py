@@ -222,11 +222,7 @@ async def _deliver(
     return await deliver(
         message,
         when_ambiguous=services.delivery_options.ambiguous_sends or "resend",
-        ledger=services.ledger,
-        conversations=services.conversations,
-        connector=services.connector,
-        options=services.delivery_options,
-        clock=services.clock,
+        services=services,
     )
 
 

@@ -94,7 +94,7 @@ class Bot(ActivityHandler):
             answer = answer.definition.acknowledgement(job)
         if answer is None:
             return InvokeResponse(status=200, body=UNKNOWN_BUTTON)
-        return InvokeResponse(status=200, body=execute_body(Replied(text=answer.text)))
+        return InvokeResponse(status=200, body=execute_body(Replied(text=answer.text or answer.summary)))
 
     async def on_installation_update(self, turn_context: TurnContext) -> None:
         """An upgrade of the app (``add-upgrade``, ``remove-upgrade``) is neither arrival nor leave."""

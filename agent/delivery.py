@@ -12,11 +12,9 @@ from agent.delivery_record import DeliveryRecord, WhenAmbiguous
 from agent.ports import (
     ChannelRefused,
     Clock,
-    Connector,
-    ConversationStore,
     DeliveryAmbiguous,
     DeliveryLedger,
-    DeliveryOptions,
+    Services,
     StreamEnded,
 )
 from agent.proactive_message import ProactiveMessage, ToConversation
@@ -36,11 +34,7 @@ async def deliver(
     message: ProactiveMessage,
     *,
     when_ambiguous: WhenAmbiguous,
-    ledger: DeliveryLedger,
-    conversations: ConversationStore,
-    connector: Connector,
-    options: DeliveryOptions,
-    clock: Clock,
+    services: Services,
     stream: OpenStream | None = None,
 ) -> DeliveryRecord:
     """Send the message unless it was sent; its record.
@@ -53,6 +47,7 @@ async def deliver(
     Raises what is worth another attempt, its reason in the ledger: ConversationUnknown, TokenRefused, and
     whatever nobody foresaw.
     """
+    ledger, clock = services.ledger, services.clock
     claimed = await _claim(message, when_ambiguous=when_ambiguous, ledger=ledger, clock=clock)
     if claimed.state != "sending":
         return claimed
@@ -62,9 +57,7 @@ async def deliver(
     ends_at = claimed.updated_at + SEND_LASTS  # counted as others count it: the claim's write may be slow
     try:
         async with asyncio.timeout((ends_at - clock.now()).total_seconds()):
-            reached = await attempt.send(
-                message, stream, conversations=conversations, connector=connector, options=options
-            )
+            reached = await attempt.send(message, stream, services=services)
     except _TakenOver:
         return _held_by_another(attempt.record, until=clock.now() + SEND_HOLDS)
     except Exception as error:
@@ -91,7 +84,7 @@ async def deliver(
     )
     noted = await attempt.note(sent)
     if reached.moved:  # only now: what breaks here must not have the message sent again
-        await conversations.move(reached.moved, service_url=reached.moved.service_url)
+        await services.conversations.move(reached.moved, service_url=reached.moved.service_url)
     return noted
 
 
@@ -110,25 +103,19 @@ class _Attempt:
         self._clock = clock
 
     async def send(
-        self,
-        message: ProactiveMessage,
-        stream: OpenStream | None,
-        *,
-        conversations: ConversationStore,
-        connector: Connector,
-        options: DeliveryOptions,
+        self, message: ProactiveMessage, stream: OpenStream | None, *, services: Services
     ) -> Reached:
         """Send what is still to be sent of the message. Each part is known to have arrived, or not."""
         post = partial(
             reach,
             message.to,
             on_its_way=self.on_its_way,
-            conversations=conversations,
-            connector=connector,
-            options=options,
+            conversations=services.conversations,
+            connector=services.connector,
+            options=services.delivery_options,
             clock=self._clock,
         )
-        parts = fitted(message.to_activity(), max_bytes=options.max_activity_bytes)
+        parts = fitted(message.to_activity(), max_bytes=services.delivery_options.max_activity_bytes)
         reached = None
         for number, part in enumerate(parts[self.record.parts_sent :], start=self.record.parts_sent):
             if reached:

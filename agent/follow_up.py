@@ -80,11 +80,7 @@ async def send(follow_up: FollowUp, *, services: Services) -> FollowUpSent:
         record = await deliver(
             _message(follow_up),
             when_ambiguous=services.delivery_options.ambiguous_sends or "resend",
-            ledger=services.ledger,
-            conversations=services.conversations,
-            connector=services.connector,
-            options=services.delivery_options,
-            clock=services.clock,
+            services=services,
             stream=stream,
         )
     if record.waits_until is None:

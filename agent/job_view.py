@@ -165,11 +165,7 @@ async def _message(showing: Showing, view: View, *, services: Services) -> View:
     record = await deliver(
         message,
         when_ambiguous="hold",  # the next one tells more
-        ledger=services.ledger,
-        conversations=services.conversations,
-        connector=services.connector,
-        options=services.delivery_options,
-        clock=services.clock,
+        services=services,
     )
     if record.state in ("gone", "failed"):
         return msgspec.structs.replace(view, ended="refused")

@@ -49,11 +49,7 @@ async def deliver_or_put_back(
     record = await deliver(
         message,
         when_ambiguous=services.delivery_options.ambiguous_sends or "hold",
-        ledger=services.ledger,
-        conversations=services.conversations,
-        connector=services.connector,
-        options=services.delivery_options,
-        clock=services.clock,
+        services=services,
     )
     if record.waits_until is None:
         return record

@@ -61,15 +61,7 @@ async def sender() -> Send:
             to=ToUser(tenant_id=tenant_id, aad_object_id=aad_object_id),
             text=f"Your order {number} has arrived.",
         )
-        record = await deliver(
-            message,
-            when_ambiguous="hold",
-            ledger=ports.ledger,
-            conversations=ports.conversations,
-            connector=ports.connector,
-            options=ports.delivery_options,
-            clock=ports.clock,
-        )
+        record = await deliver(message, when_ambiguous="hold", services=ports)
         if record.state != "sent":
             raise RuntimeError(f"not sent: {record.state} {record.reason}")
 

@@ -56,6 +56,15 @@ class Counted:
         self.ledger = TableDeliveryLedger(self.tables)
         self.connector: Connector = RecordingConnector()
 
+    @property
+    def services(self) -> InMemoryServices:
+        """All ports, those that are counted among them."""
+        services = InMemoryServices()
+        services.clock, services.connector = self.clock, self.connector  # type: ignore[assignment]
+        services.conversations, services.turn_claims = self.conversations, self.claims  # type: ignore[assignment]
+        services.ledger, services.delivery_options = self.ledger, OPTIONS  # type: ignore[assignment]
+        return services
+
     def since_then(self) -> Counter[str]:
         asked, self.asked = self.asked, Counter()
         return asked
@@ -94,14 +103,11 @@ async def turn(counted: Counted, *, user: str, replies: int) -> None:
             ).place
             await turn_replies.send(outgoing, at=place, reply_to_id="1")
 
-    services = InMemoryServices()
-    services.clock, services.connector = counted.clock, counted.connector  # type: ignore[assignment]
-    services.conversations, services.turn_claims = counted.conversations, counted.claims  # type: ignore[assignment]
     await take_turn(
         incoming,
         budget=budget_of(incoming, arrived=counted.clock.now(), lasts=timedelta(seconds=10)),
         answer=answer,
-        services=services,
+        services=counted.services,
     )
 
 
@@ -128,11 +134,7 @@ async def message_to(counted: Counted, user: str) -> None:
             delivery_id=str(uuid4()), to=ToUser(tenant_id=user, aad_object_id=user), text="Hello"
         ),
         when_ambiguous="hold",
-        ledger=counted.ledger,
-        conversations=counted.conversations,
-        connector=counted.connector,
-        options=OPTIONS,
-        clock=counted.clock,
+        services=counted.services,
     )
     assert record.state == "sent"
 

@@ -7,10 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from agent.answer import Answer
 from agent.conversation import Conversation
 from agent.delivery_record import WhenAmbiguous
 from agent.incoming import BadTurn
 from agent.jobs.catalog import JOBS
+from agent.jobs.order_laptop import OrderLaptop
 from agent.ports import ChannelBusy, ConversationGone, DeliveryAmbiguous
 from agent.turn_claim import CLAIM_HOLDS
 from agent.turn_trouble import SORRY
@@ -150,6 +152,17 @@ async def test_a_redelivered_invoke_gets_the_same_body(channel: Channel) -> None
     assert "Thank you" in first.body["value"]
     assert len(channel.started) == 1
     assert channel.said() == []
+
+
+async def test_an_acknowledgement_that_is_a_card_is_told_in_words_to_who_pressed(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A card in the response would take the place of the one with the button."""
+    shown = {"type": "AdaptiveCard", "version": "1.5", "fallbackText": "A laptop is on its way.", "body": []}
+    monkeypatch.setattr(OrderLaptop, "acknowledgement", lambda *_: Answer(card=shown))
+    response = await channel.deliver(execute({"job": "order_laptop"}))
+    assert response is not None
+    assert response.body["value"] == "A laptop is on its way."
 
 
 async def test_an_invoke_that_is_not_ours_is_not_implemented(channel: Channel) -> None:

@@ -65,11 +65,7 @@ async def send(
     return await deliver(
         what,
         when_ambiguous=when_ambiguous,
-        ledger=services.ledger,
-        conversations=services.conversations,
-        connector=services.connector,
-        options=services.delivery_options,
-        clock=services.clock,
+        services=services,
     )
 
 

@@ -48,14 +48,12 @@ async def send(
     stream: OpenStream = STREAM,
     connector: Connector | None = None,
 ) -> DeliveryRecord:
+    if connector:
+        services.connector = connector  # type: ignore[assignment]
     return await deliver(
         what or message(),
         when_ambiguous=when_ambiguous,
-        ledger=services.ledger,
-        conversations=services.conversations,
-        connector=connector or services.connector,
-        options=services.delivery_options,
-        clock=services.clock,
+        services=services,
         stream=stream,
     )
 

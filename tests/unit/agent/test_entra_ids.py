@@ -28,11 +28,7 @@ async def tell(channel: Channel, to: ToUser) -> str:
     record = await deliver(
         ProactiveMessage(delivery_id="d-1", to=to, text="hi"),
         when_ambiguous="resend",
-        ledger=services.ledger,
-        conversations=services.conversations,
-        connector=services.connector,
-        options=services.delivery_options,
-        clock=services.clock,
+        services=services,
     )
     return record.state
 
