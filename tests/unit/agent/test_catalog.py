@@ -20,6 +20,7 @@ from agent.jobs.definition import (
     Streamed,
     Titled,
 )
+from agent.jobs.request_licence import RequestLicence
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CHAT = Conversation(channel_id="msteams", conversation_id="a:chat", service_url="https://smba.example/")
@@ -90,11 +91,21 @@ def test_what_is_misspelt_is_found() -> None:
     ]
 
 
-def test_two_jobs_of_one_kind_are_told_apart_by_what_they_are_for() -> None:
-    def job(kind: str, request: Any) -> Job:
-        return Job(job_id="1", kind=kind, requested_at=NOW, requested_by=CHAT, request=request)
+def a_job(kind: str, request: Any) -> Job:
+    return Job(job_id="1", kind=kind, requested_at=NOW, requested_by=CHAT, request=request)
 
-    sketch = job("request_licence", "I need a licence for Sketch")
+
+def test_two_jobs_of_one_kind_are_told_apart_by_what_they_are_for() -> None:
+    sketch = a_job("request_licence", "I need a licence for Sketch")
     assert title_of(sketch) == "Request a software licence: Sketch"
-    assert title_of(job("order_laptop", "order a laptop")) == "Order a laptop"
-    assert len(title_of(job("request_licence", f"I need a licence for {'x' * 500}"))) <= LONGEST_TITLE
+    assert title_of(a_job("order_laptop", "order a laptop")) == "Order a laptop"
+
+
+def test_a_title_of_any_length_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RequestLicence, "title_of", lambda *_: "x" * 500)
+    assert title_of(a_job("request_licence", "a licence")) == "x" * LONGEST_TITLE
+
+
+def test_the_words_of_a_job_are_what_was_said_and_no_data_of_a_button() -> None:
+    assert a_job("order_laptop", "order a laptop").words == "order a laptop"
+    assert a_job("order_laptop", {"job": "order_laptop"}).words == ""

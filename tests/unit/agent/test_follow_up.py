@@ -10,6 +10,7 @@ from agent.delivery_record import DeliveryRecord
 from agent.follow_up import FollowUp, give_up, send
 from agent.jobs.definition import Job
 from agent.proactive_message import parse_proactive_message
+from agent.stream import PACE, OpenStream
 from tests.unit.turns import TENANT, Channel, incoming_activity
 
 CARD = {"type": "AdaptiveCard", "version": "1.5", "fallbackText": "An order", "body": []}
@@ -115,3 +116,13 @@ def test_a_conversation_is_shared_where_it_has_several_members() -> None:
         ).is_shared
 
     assert [shared(one) for one in ("personal", "groupChat", "channel", None)] == [False, True, True, False]
+
+
+async def test_a_final_keeps_its_distance_from_what_its_stream_showed_last(channel: Channel) -> None:
+    job, clock = await job_asked_for(channel), channel.services.clock
+    shown_at = clock.now()
+    stream = OpenStream(stream_id="stream-1", shown_at=shown_at)
+    await send(
+        FollowUp(job=job, number=2, answer=Answer("It is done."), stream=stream), services=channel.services
+    )
+    assert clock.now() - shown_at == PACE

@@ -11,8 +11,8 @@ import pytest
 from agent.answer import Answer
 from agent.follow_up import FollowUp, send
 from agent.incoming import parse_incoming
-from agent.jobs import catalog
-from agent.jobs.definition import Done, Failed, Job, Outcome, Waiting
+from agent.jobs import catalog, running
+from agent.jobs.definition import Composing, Done, Failed, Job, Outcome, Waiting
 from agent.ports import ChannelBusy, ChannelRefused, DeliveryAmbiguous, Services
 from agent.told_in_turn import REDELIVERY_TAKES
 from agent.turn_budget import TurnBudget, budget_of
@@ -95,6 +95,23 @@ async def test_a_job_that_waits_is_acknowledged_at_once(
     assert channel.services.clock.now() - began < timedelta(seconds=1)
 
 
+async def test_an_answer_that_is_composed_in_time_is_the_reply(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing is streamed, what was begun is not what came of it."""
+    monkeypatch.setattr(Count, "outcome", Composing())
+    clock, sleep = channel.services.clock, channel.services.clock.sleep
+
+    async def composed_meanwhile(seconds: float) -> None:
+        await sleep(seconds)
+        job = channel.started[0]
+        await running.note(job, Done(tell=Answer(COUNTED)), services=channel.services)
+
+    clock.sleep = composed_meanwhile  # type: ignore[method-assign]
+    await channel.deliver(counting())
+    assert channel.services.connector.said == [COUNTED]
+
+
 async def test_a_job_that_takes_long_to_begin_is_acknowledged_before_the_budget_ends(
     channel: Channel,
 ) -> None:
@@ -141,7 +158,11 @@ async def test_the_first_follow_up_does_not_overtake_the_acknowledgement(channel
     await channel.deliver(counting())
     claims.write = write  # type: ignore[method-assign]
     assert await follow_up_of(channel) == "busy"
-    clock.step(CLAIM_HOLDS + REDELIVERY_TAKES)
+    claim = await claims.read(channel.started[0].job_id)
+    assert claim is not None
+    clock.step(claim.claimed_at + CLAIM_HOLDS - clock.now())
+    assert await follow_up_of(channel) == "busy", "a redelivery that waits for the claim acknowledges first"
+    clock.step(REDELIVERY_TAKES)
     assert await follow_up_of(channel) == "sent"
     assert channel.services.connector.said == [TAKEN_ON, COUNTED]
 
