@@ -1,7 +1,7 @@
 """What the host says when it starts: the functions with their URLs, and how it differs from the real host."""
 
-from devhost.app_loader import LoadedApp
-from devhost.queue_settings import LEASE_VARIABLE, QueueSettings
+from devhost.indexing.app_loader import LoadedApp
+from devhost.queue.queue_settings import LEASE_VARIABLE, QueueSettings
 
 
 def banner(app: LoadedApp, *, port: int, route_prefix: str) -> list[str]:

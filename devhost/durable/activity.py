@@ -7,7 +7,7 @@ from azure.functions.meta import Datum
 
 from devhost.durable.history import Event, EventType, event
 from devhost.durable.records import ActivityWork
-from devhost.invoker import InvocationResult
+from devhost.invocation.invoker import InvocationResult
 from devhost.storable_text import storable
 
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from azure.functions.meta import Datum
 
-from devhost.function_binding import Binding
+from devhost.indexing.function_binding import Binding
 
 WEBHOOK_PATH = "/runtime/webhooks/durabletask"
 RPC_PATH = "/durabletask"

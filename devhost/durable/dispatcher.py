@@ -14,7 +14,7 @@ from devhost.durable.episode import DurableFunctions, EpisodeAbandoned, Orchestr
 from devhost.durable.history import EventType, event, parse_utc
 from devhost.durable.records import ActivityWork
 from devhost.durable.task_hub import TaskHub
-from devhost.invoker import InvocationResult, Invoker
+from devhost.invocation.invoker import InvocationResult, Invoker
 from devhost.storable_text import describe
 
 logger = logging.getLogger("devhost")

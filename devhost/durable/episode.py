@@ -14,8 +14,8 @@ from devhost.durable.history import Event, EventType, Status, event, execution_s
 from devhost.durable.orchestrator_reply import OrchestratorCrash, OrchestratorReply, read_reply
 from devhost.durable.records import Episode, EpisodeChange
 from devhost.durable.replay import Decision, OrchestrationFault, ReplayOutcome, replay
-from devhost.function_binding import FunctionDefinition
-from devhost.invoker import FunctionTimeout, InvocationResult, Invoker
+from devhost.indexing.function_binding import FunctionDefinition
+from devhost.invocation.invoker import FunctionTimeout, InvocationResult, Invoker
 from devhost.storable_text import describe
 
 logger = logging.getLogger("devhost")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from devhost.invoker import InvocationResult
+from devhost.invocation.invoker import InvocationResult
 from devhost.storable_text import storable
 
 _ERROR_LABEL = "$OutOfProcData$:"

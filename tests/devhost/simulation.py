@@ -15,9 +15,9 @@ from devhost.durable.episode import DurableFunctions, run_episode
 from devhost.durable.history import Event, EventType, event, execution_started, parse_utc
 from devhost.durable.records import ActivityWork, Episode, Instance
 from devhost.durable.task_hub import TaskHub
-from devhost.function_binding import Binding, FunctionDefinition
-from devhost.function_signature import read_signature
-from devhost.invoker import Invoker
+from devhost.indexing.function_binding import Binding, FunctionDefinition
+from devhost.indexing.function_signature import read_signature
+from devhost.invocation.invoker import Invoker
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

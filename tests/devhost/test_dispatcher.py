@@ -16,7 +16,7 @@ from devhost.durable import dispatcher as dispatcher_module
 from devhost.durable.dispatcher import Dispatcher
 from devhost.durable.history import EventType, Status, event, execution_started
 from devhost.durable.task_hub import TaskHub
-from devhost.invoker import Invoker
+from devhost.invocation.invoker import Invoker
 from tests.devhost.simulation import durable_functions
 
 pytestmark = pytest.mark.filterwarnings(

@@ -11,9 +11,9 @@ import azure.functions as func
 import pytest
 from azure.functions.meta import Datum
 
-from devhost.function_binding import Binding, FunctionDefinition
-from devhost.function_signature import read_signature
-from devhost.invoker import FunctionTimeout, InvocationResult, Invoker
+from devhost.indexing.function_binding import Binding, FunctionDefinition
+from devhost.indexing.function_signature import read_signature
+from devhost.invocation.invoker import FunctionTimeout, InvocationResult, Invoker
 
 TRIGGER = Binding("text", "queueTrigger", "IN", {"queueName": "q"})
 

@@ -9,15 +9,15 @@ from typing import Any, List  # noqa: UP035 (the library reads typing's generics
 import azure.functions as func
 import pytest
 
-from devhost.app_loader import LoadedApp
 from devhost.banner import differences
-from devhost.binding_rules import check_function, check_route_conflict
 from devhost.durable.dispatcher import usual_concurrency
 from devhost.errors import AppLoadError, FunctionRefused, HostStartError
-from devhost.function_binding import Binding, FunctionDefinition, Signature
-from devhost.function_signature import read_signature
 from devhost.host import most_at_once
-from devhost.queue_settings import QueueSettings
+from devhost.indexing.app_loader import LoadedApp
+from devhost.indexing.binding_rules import check_function, check_route_conflict
+from devhost.indexing.function_binding import Binding, FunctionDefinition, Signature
+from devhost.indexing.function_signature import read_signature
+from devhost.queue.queue_settings import QueueSettings
 from devhost.settings_files import (
     HostJson,
     app_setting,
@@ -25,7 +25,7 @@ from devhost.settings_files import (
     read_local_settings,
     resolve_tokens,
 )
-from devhost.storage_connection import connection_string
+from devhost.storage.storage_connection import connection_string
 from tests.devhost.conftest import StartHost
 
 

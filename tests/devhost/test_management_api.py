@@ -14,7 +14,7 @@ from devhost.durable.history import Status, execution_started
 from devhost.durable.management_api import ManagementApi
 from devhost.durable.records import EpisodeChange
 from devhost.durable.task_hub import TaskHub
-from devhost.invoker import Invoker
+from devhost.invocation.invoker import Invoker
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devhost.ncrontab import parse_ncrontab
-from devhost.schedule import Interval, is_frequent, parse_schedule
+from devhost.timer.ncrontab import parse_ncrontab
+from devhost.timer.schedule import Interval, is_frequent, parse_schedule
 from devhost.timespan import parse_timespan
 
 START = datetime(2026, 1, 1, tzinfo=UTC)  # a Thursday

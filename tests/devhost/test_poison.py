@@ -9,11 +9,11 @@ import pytest
 from azure.core.exceptions import ServiceRequestError
 from azure.storage.queue import QueueMessage
 
-from devhost.function_binding import Binding, FunctionDefinition
-from devhost.function_signature import read_signature
-from devhost.invoker import Invoker
-from devhost.queue_listener import QueueListener
-from devhost.queue_settings import QueueSettings
+from devhost.indexing.function_binding import Binding, FunctionDefinition
+from devhost.indexing.function_signature import read_signature
+from devhost.invocation.invoker import Invoker
+from devhost.queue.queue_listener import QueueListener
+from devhost.queue.queue_settings import QueueSettings
 
 SETTINGS = QueueSettings(16, 8, 3, timedelta(0), timedelta(seconds=1), "none")
 

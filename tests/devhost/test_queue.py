@@ -14,15 +14,21 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient
 from azure.storage.queue.aio import QueueClient as AsyncQueueClient
 
-from devhost.function_binding import Binding, FunctionDefinition
-from devhost.function_signature import read_signature
-from devhost.invoker import Invoker
-from devhost.queue_lease import QueueLease
-from devhost.queue_listener import PollDelay, QueueListener
-from devhost.queue_message import UndecodableMessage, decode_text, encode_text, message_datum, queue_metadata
-from devhost.queue_output import QueueOutput, message_contents
-from devhost.queue_settings import QueueSettings
-from devhost.storage_connection import STORAGE_API_VERSION, StorageConnections
+from devhost.indexing.function_binding import Binding, FunctionDefinition
+from devhost.indexing.function_signature import read_signature
+from devhost.invocation.invoker import Invoker
+from devhost.queue.queue_lease import QueueLease
+from devhost.queue.queue_listener import PollDelay, QueueListener
+from devhost.queue.queue_message import (
+    UndecodableMessage,
+    decode_text,
+    encode_text,
+    message_datum,
+    queue_metadata,
+)
+from devhost.queue.queue_output import QueueOutput, message_contents
+from devhost.queue.queue_settings import QueueSettings
+from devhost.storage.storage_connection import STORAGE_API_VERSION, StorageConnections
 from tests.devhost.conftest import StartHost
 from tests.devhost.host_process import DevhostProcess, free_port, until
 

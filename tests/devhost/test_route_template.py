@@ -2,7 +2,7 @@
 
 import pytest
 
-from devhost.route_template import compile_template
+from devhost.http.route_template import compile_template
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ import azure.functions as func
 import pytest
 
 from devhost.durable.task_hub import TaskHub
-from devhost.function_binding import Binding, FunctionDefinition
-from devhost.function_signature import read_signature
-from devhost.invoker import Invoker
-from devhost.timer_listener import TimerListener
+from devhost.indexing.function_binding import Binding, FunctionDefinition
+from devhost.indexing.function_signature import read_signature
+from devhost.invocation.invoker import Invoker
+from devhost.timer.timer_listener import TimerListener
 from tests.devhost.conftest import StartHost
 from tests.devhost.host_process import until
 

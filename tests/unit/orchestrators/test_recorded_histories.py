@@ -18,7 +18,7 @@ from agent.jobs.definition import Job, JobDefinition
 from devhost.durable.episode import run_episode
 from devhost.durable.history import Event, EventType, Status, parse_utc
 from devhost.durable.records import EpisodeChange
-from devhost.invoker import Invoker
+from devhost.invocation.invoker import Invoker
 from orchestrators import approval, steps
 from tests.devhost.simulation import START
 from tests.unit.orchestrators import test_on_the_sdk

@@ -10,12 +10,12 @@ from typing import Any
 from aiohttp import web
 from azure.functions.meta import Datum
 
-from devhost.app_loader import LoadedApp
-from devhost.function_binding import FunctionDefinition
-from devhost.invoker import Invoker
-from devhost.queue_message import queue_metadata
+from devhost.indexing.app_loader import LoadedApp
+from devhost.indexing.function_binding import FunctionDefinition
+from devhost.invocation.invoker import Invoker
+from devhost.queue.queue_message import queue_metadata
 from devhost.storable_text import storable
-from devhost.timer_listener import timer_datum
+from devhost.timer.timer_listener import timer_datum
 
 logger = logging.getLogger("devhost")
 

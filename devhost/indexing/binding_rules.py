@@ -4,11 +4,11 @@ import re
 from collections.abc import Sequence
 
 from devhost.errors import FunctionRefused
-from devhost.function_binding import Binding
-from devhost.route_template import compile_template
-from devhost.schedule import parse_schedule
+from devhost.http.route_template import compile_template
+from devhost.indexing.function_binding import Binding
 from devhost.settings_files import resolve_tokens
-from devhost.storage_connection import check_connection
+from devhost.storage.storage_connection import check_connection
+from devhost.timer.schedule import parse_schedule
 
 _FUNCTION_NAME = re.compile(r"^[a-z][a-z0-9_\-]{0,127}$", re.IGNORECASE)
 _BINDING_NAME = re.compile(r"^(?!.*__)([a-zA-Z_][a-zA-Z0-9_]{0,127}|\$return)$")

@@ -9,7 +9,7 @@ import azure.functions as func
 from azure.functions import meta
 
 from devhost.errors import AppLoadError
-from devhost.function_binding import Binding, Signature
+from devhost.indexing.function_binding import Binding, Signature
 
 Refuse = Callable[[str], AppLoadError]
 

@@ -4,10 +4,10 @@ import json
 
 from azure.functions.meta import Datum
 
-from devhost.function_binding import Binding
-from devhost.queue_message import encode_text
-from devhost.queue_sending import send_creating
-from devhost.storage_connection import StorageConnections
+from devhost.indexing.function_binding import Binding
+from devhost.queue.queue_message import encode_text
+from devhost.queue.queue_sending import send_creating
+from devhost.storage.storage_connection import StorageConnections
 
 
 class QueueOutput:

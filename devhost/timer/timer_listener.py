@@ -11,9 +11,9 @@ from azure.functions.meta import Datum
 
 from devhost.durable.history import parse_utc, utc_text
 from devhost.durable.task_hub import TaskHub
-from devhost.function_binding import FunctionDefinition
-from devhost.invoker import Invoker
-from devhost.schedule import is_frequent, parse_schedule
+from devhost.indexing.function_binding import FunctionDefinition
+from devhost.invocation.invoker import Invoker
+from devhost.timer.schedule import is_frequent, parse_schedule
 
 logger = logging.getLogger("devhost")
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)

@@ -10,14 +10,14 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient
 
-from devhost.binding_rules import QUEUE_NAME
-from devhost.function_binding import FunctionDefinition
-from devhost.invoker import Invoker
-from devhost.queue_lease import QueueLease
-from devhost.queue_message import UndecodableMessage, decode_text, message_datum, queue_metadata
-from devhost.queue_sending import send_creating
-from devhost.queue_settings import QueueSettings
-from devhost.storage_connection import StorageConnections
+from devhost.indexing.binding_rules import QUEUE_NAME
+from devhost.indexing.function_binding import FunctionDefinition
+from devhost.invocation.invoker import Invoker
+from devhost.queue.queue_lease import QueueLease
+from devhost.queue.queue_message import UndecodableMessage, decode_text, message_datum, queue_metadata
+from devhost.queue.queue_sending import send_creating
+from devhost.queue.queue_settings import QueueSettings
+from devhost.storage.storage_connection import StorageConnections
 
 logger = logging.getLogger("devhost")
 _SHORTEST_POLL = timedelta(milliseconds=100)

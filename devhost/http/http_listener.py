@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from aiohttp import web
 from azure.functions.meta import Datum
 
-from devhost.binding_rules import verbs
-from devhost.function_binding import FunctionDefinition
-from devhost.invoker import Invoker
-from devhost.route_template import compile_template
+from devhost.http.route_template import compile_template
+from devhost.indexing.binding_rules import verbs
+from devhost.indexing.function_binding import FunctionDefinition
+from devhost.invocation.invoker import Invoker
 from devhost.settings_files import app_setting
 
 logger = logging.getLogger("devhost")

@@ -13,10 +13,10 @@ from typing import Any
 
 import azure.functions as func
 
-from devhost.binding_rules import check_function, check_route_conflict
 from devhost.errors import AppLoadError, FunctionRefused
-from devhost.function_binding import Binding, FunctionDefinition
-from devhost.function_signature import read_signature
+from devhost.indexing.binding_rules import check_function, check_route_conflict
+from devhost.indexing.function_binding import Binding, FunctionDefinition
+from devhost.indexing.function_signature import read_signature
 from devhost.settings_files import app_setting
 
 

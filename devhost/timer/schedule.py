@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from devhost.ncrontab import Ncrontab, parse_ncrontab
+from devhost.timer.ncrontab import Ncrontab, parse_ncrontab
 from devhost.timespan import parse_timespan
 
 

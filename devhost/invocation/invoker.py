@@ -18,14 +18,14 @@ from typing import Any
 
 from azure.functions.meta import Datum
 
-from devhost.function_binding import Binding, FunctionDefinition
-from devhost.function_signature import converter_of
-from devhost.invocation_context import InvocationContext, OutValue
+from devhost.indexing.function_binding import Binding, FunctionDefinition
+from devhost.indexing.function_signature import converter_of
+from devhost.invocation.invocation_context import InvocationContext, OutValue
 from devhost.storable_text import describe, storable
 
 logger = logging.getLogger("devhost")
 
-_HOST_FRAMES = (str(Path(__file__).parent), "/concurrent/futures/", "/asyncio/")
+_HOST_FRAMES = (str(Path(__file__).parent.parent), "/concurrent/futures/", "/asyncio/")
 
 InputSource = Callable[[Binding], Datum]
 OutputWriter = Callable[[Binding, Datum], Awaitable[None]]

@@ -1,0 +1,1 @@
+"""HTTP triggers, and the host's own API."""

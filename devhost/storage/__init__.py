@@ -1,0 +1,1 @@
+"""Storage accounts: what a binding's connection means."""
