@@ -8,10 +8,11 @@ import os
 import sys
 from pathlib import Path
 
+from devhost.command.local_settings import apply_local_settings, read_local_settings, set_host_variables
 from devhost.errors import HostStartError
 from devhost.host import Host, HostOptions
+from devhost.host_json import HostJson
 from devhost.host_log import configure_log
-from devhost.settings_files import HostJson, apply_local_settings, read_local_settings, set_host_variables
 
 
 def _arguments(argv: list[str]) -> argparse.Namespace:

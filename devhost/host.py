@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from devhost.app_settings import app_setting, resolve_tokens
 from devhost.banner import banner, differences
 from devhost.durable.client_binding import DurableClientUrls
 from devhost.durable.dispatcher import Dispatcher, usual_concurrency, utc_now
@@ -19,6 +20,7 @@ from devhost.durable.hub_lock import HubLock
 from devhost.durable.management_api import ManagementApi
 from devhost.durable.task_hub import TaskHub
 from devhost.errors import AppLoadError, HostStartError
+from devhost.host_json import HostJson
 from devhost.http.admin_api import AdminApi
 from devhost.http.http_listener import HttpListener
 from devhost.indexing.app_loader import LoadedApp, load_app
@@ -26,7 +28,6 @@ from devhost.invocation.invoker import Invoker
 from devhost.queue.queue_listener import QueueListener
 from devhost.queue.queue_output import QueueOutput
 from devhost.queue.queue_settings import QueueSettings, read_queue_settings
-from devhost.settings_files import HostJson, app_setting, resolve_tokens
 from devhost.storage.storage_connection import StorageConnections
 from devhost.timer.timer_listener import TimerListener
 from devhost.timespan import parse_timespan

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from aiohttp import web
 from azure.functions.meta import Datum
 
+from devhost.app_settings import app_setting
 from devhost.http.route_template import compile_template
 from devhost.indexing.binding_rules import verbs
 from devhost.indexing.function_binding import FunctionDefinition
 from devhost.invocation.invoker import Invoker
-from devhost.settings_files import app_setting
 
 logger = logging.getLogger("devhost")
 _MAX_BODY_BYTES = 104_857_600

@@ -13,11 +13,11 @@ from typing import Any
 
 import azure.functions as func
 
+from devhost.app_settings import app_setting
 from devhost.errors import AppLoadError, FunctionRefused
 from devhost.indexing.binding_rules import check_function, check_route_conflict
 from devhost.indexing.function_binding import Binding, FunctionDefinition
 from devhost.indexing.function_signature import read_signature
-from devhost.settings_files import app_setting
 
 
 @dataclass(slots=True)

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Sequence
 
+from devhost.app_settings import resolve_tokens
 from devhost.errors import FunctionRefused
 from devhost.http.route_template import compile_template
 from devhost.indexing.function_binding import Binding
-from devhost.settings_files import resolve_tokens
 from devhost.storage.storage_connection import check_connection
 from devhost.timer.schedule import parse_schedule
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from devhost.errors import HostStartError
-from devhost.settings_files import HostJson
+from devhost.host_json import HostJson
 from devhost.timespan import parse_timespan
 
 LEASE_VARIABLE = "DEVHOST_QUEUE_LEASE"

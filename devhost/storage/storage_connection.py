@@ -3,7 +3,7 @@
 from azure.storage.queue import QueueServiceClient as BlockingQueueServiceClient
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-from devhost.settings_files import app_setting
+from devhost.app_settings import app_setting
 
 # Every Azurite of the last years speaks this version; the library's own default is newer than they are.
 STORAGE_API_VERSION = "2024-08-04"

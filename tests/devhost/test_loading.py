@@ -9,22 +9,18 @@ from typing import Any, List  # noqa: UP035 (the library reads typing's generics
 import azure.functions as func
 import pytest
 
+from devhost.app_settings import app_setting, resolve_tokens
 from devhost.banner import differences
+from devhost.command.local_settings import apply_local_settings, read_local_settings
 from devhost.durable.dispatcher import usual_concurrency
 from devhost.errors import AppLoadError, FunctionRefused, HostStartError
 from devhost.host import most_at_once
+from devhost.host_json import HostJson
 from devhost.indexing.app_loader import LoadedApp
 from devhost.indexing.binding_rules import check_function, check_route_conflict
 from devhost.indexing.function_binding import Binding, FunctionDefinition, Signature
 from devhost.indexing.function_signature import read_signature
 from devhost.queue.queue_settings import QueueSettings
-from devhost.settings_files import (
-    HostJson,
-    app_setting,
-    apply_local_settings,
-    read_local_settings,
-    resolve_tokens,
-)
 from devhost.storage.storage_connection import connection_string
 from tests.devhost.conftest import StartHost
 
