@@ -21,14 +21,18 @@ from bench.follow_up_cost import FollowUpCost, follow_up_cost
 from bench.follow_ups import follow_ups
 from bench.inbound import bursts, inbound
 from bench.options import Options
+from bench.orchestrations import Orchestrations, orchestrations
 from bench.outbound import outbound
 from bench.prices import LISTED, price_of
 from bench.programs import PEERS_PYTHON, BenchError, processors
+from bench.waiting_instances import WaitingInstances, waiting_instances
 from local.processes import StackError
 
 log = logging.getLogger("bench")
 
-BENCHES: dict[str, Sequence[Callable[[Options], Comparison | FollowUpCost]]] = {
+Measured = Comparison | FollowUpCost | Orchestrations | WaitingInstances
+
+BENCHES: dict[str, Sequence[Callable[[Options], Measured]]] = {
     "inbound": [inbound],
     "burst": [bursts],
     "outbound": [outbound],
@@ -36,6 +40,8 @@ BENCHES: dict[str, Sequence[Callable[[Options], Comparison | FollowUpCost]]] = {
     "acknowledgement": [acknowledgements],
     "follow_ups": [follow_ups],
     "follow_up_cost": [follow_up_cost],
+    "orchestrations": [orchestrations],
+    "waiting_instances": [waiting_instances],
 }
 
 
