@@ -47,6 +47,9 @@ class HostOptions:
     port: int
     only: Sequence[str] = ()
     shares_hub: bool = False
+    enable_auth: bool = False
+    cors: Sequence[str] = ()
+    cors_credentials: bool = False
 
 
 @dataclass(frozen=True, slots=True)
