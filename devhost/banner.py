@@ -5,22 +5,22 @@ from devhost.queue.queue_settings import LEASE_VARIABLE, QueueSettings
 
 
 def banner(app: LoadedApp, *, port: int, route_prefix: str) -> list[str]:
-    """Lines of the `Functions:` list, in func's manner."""
+    """Lines of the `Functions:` list, in func's manner: HTTP functions first, then what is disabled."""
     lines = ["", "Functions:", ""]
-    for function in sorted(app.functions, key=lambda f: (f.trigger.type != "httpTrigger", f.name.lower())):
+    running = [function for function in app.functions if not function.is_disabled]
+    for function in sorted(running, key=lambda f: (f.trigger.type != "httpTrigger", f.name.lower())):
         label = f"\t{function.name}: "
-        if function.is_disabled:
-            lines.append(f"{label}[disabled]")
-        elif function.trigger.type == "httpTrigger":
+        if function.trigger.type == "httpTrigger":
             methods = ",".join(function.trigger.properties.get("methods") or ())
             path = function.http_path(route_prefix)
             lines.append(f"{label}{f'[{methods}] ' if methods else ''}http://localhost:{port}/{path}")
         else:
             lines.append(f"{label}{function.trigger.type}")
         lines.append("")
-    if not app.functions:
+    if not running:
         lines += ["\tNo functions found.", ""]
-    return lines
+    lines += [f"Function {function.name} is disabled." for function in app.functions if function.is_disabled]
+    return [*lines, "For detailed output, run func with --verbose flag."]
 
 
 def differences(app: LoadedApp, queues: QueueSettings) -> list[str]:

@@ -11,3 +11,11 @@ class AppLoadError(Exception):
 
 class FunctionRefused(Exception):
     """One function is in error; the host runs the others and logs this reason."""
+
+
+def port_unavailable(port: int) -> HostStartError:
+    """func's own sentence, which harnesses look for."""
+    return HostStartError(
+        f"Port {port} is unavailable. Close the process using that port, "
+        "or specify another port using --port [-p]."
+    )

@@ -5,7 +5,9 @@ import logging
 import os
 import signal
 import sqlite3
-from collections.abc import Sequence
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,8 +21,9 @@ from devhost.durable.episode import DurableFunctions
 from devhost.durable.hub_lock import HubLock
 from devhost.durable.management_api import ManagementApi
 from devhost.durable.task_hub import TaskHub
-from devhost.errors import AppLoadError, HostStartError
+from devhost.errors import AppLoadError, HostStartError, port_unavailable
 from devhost.host_json import HostJson
+from devhost.host_log import WITHOUT_TIME
 from devhost.http.admin_api import AdminApi
 from devhost.http.http_listener import HttpListener
 from devhost.indexing.app_loader import LoadedApp, load_app
@@ -45,7 +48,9 @@ class HostOptions:
     data_dir: Path
     address: str
     port: int
-    only: Sequence[str] = ()
+    cors: Sequence[str] = ()
+    cors_credentials: bool = False
+    enable_auth: bool = False
     shares_hub: bool = False
     enable_auth: bool = False
     cors: Sequence[str] = ()
@@ -77,8 +82,16 @@ class _Parts:
 class Host:
     """One running host over one app and one task hub."""
 
-    def __init__(self, options: HostOptions, host_json: HostJson) -> None:
+    def __init__(
+        self,
+        options: HostOptions,
+        host_json: HostJson,
+        *,
+        restart_when: Callable[[], Awaitable[str]] | None = None,
+    ) -> None:
         self._options = options
+        self._restart_when = restart_when
+        self._only = host_json.get_texts("functions")
         self._hub_name = hub_name(host_json)
         self._queues: QueueSettings = read_queue_settings(host_json)
         self._route_prefix = str(host_json.get("extensions.http.routePrefix", "api"))
@@ -86,8 +99,11 @@ class Host:
         self._most_steps = most_at_once(host_json, "maxConcurrentOrchestratorFunctions")
         self._most_activities = most_at_once(host_json, "maxConcurrentActivityFunctions")
 
-    async def run(self) -> None:
-        """Run until SIGINT or SIGTERM. Raises HostStartError."""
+    async def run(self, *, on_started: Callable[[], None] = lambda: None) -> bool:
+        """Run until SIGINT or SIGTERM, or until `restart_when` gives a reason, and return whether it did.
+
+        Raises HostStartError.
+        """
         options = self._options
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -102,7 +118,7 @@ class Host:
             raise HostStartError(f"The task hub in {options.data_dir} cannot be opened: {error}.") from None
         storage = StorageConnections()
         try:
-            await self._serve(hub, lock, storage, stop)
+            return await self._serve(hub, lock, storage, stop, on_started)
         finally:
             await storage.close()
             hub.close()
@@ -110,7 +126,7 @@ class Host:
 
     def _load(self) -> tuple[LoadedApp | None, list[str]]:
         try:
-            app = load_app(self._options.script_root, self._options.only)
+            app = load_app(self._options.script_root, self._only)
         except AppLoadError as reason:
             logger.error("The function app could not be loaded; no function runs. %s", reason)
             return None, [str(reason).splitlines()[0]]
@@ -148,26 +164,25 @@ class Host:
         return _Parts(http, admin, dispatcher, queues, timers)
 
     async def _serve(
-        self, hub: TaskHub, lock: HubLock, storage: StorageConnections, stop: asyncio.Event
-    ) -> None:
-        options = self._options
+        self,
+        hub: TaskHub,
+        lock: HubLock,
+        storage: StorageConnections,
+        stop: asyncio.Event,
+        on_started: Callable[[], None],
+    ) -> bool:
+        options, began = self._options, time.monotonic()
         loaded, errors = self._load()
         app = loaded or LoadedApp()
         require_storage(app)
         parts = self._assemble(app, errors, hub, storage)
         try:
             await parts.http.start(options.address, options.port)
-        except OSError as error:
+        except OSError:
             await parts.http.stop()
-            raise HostStartError(
-                f"Port {options.port} is unavailable ({os.strerror(error.errno or 0)}). "
-                "Close the process using that port, or specify another port using --port [-p]."
-            ) from None
-        for line in [
-            *banner(app, port=options.port, route_prefix=self._route_prefix),
-            *differences(app, self._queues),
-        ]:
-            logger.info("%s", line)
+            raise port_unavailable(options.port) from None
+        self._say_started(app, began)
+        on_started()
         for listener in parts.queues:
             listener.start()
         waiting = None
@@ -176,13 +191,40 @@ class Host:
         else:
             parts.dispatcher.stand_by()
             waiting = asyncio.create_task(self._take_over(parts, lock, has_app=loaded is not None))
-        logger.info("Host started; task hub '%s', data in %s", self._hub_name, options.data_dir)
-        await stop.wait()
+        is_restarting = await self._until_stopped(stop)
         logger.info("Stopping: no new work; what runs may end within %d seconds.", _GRACE_SECONDS)
         if waiting:
             waiting.cancel()
         await parts.stop()
         logger.info("Stopped.")
+        return is_restarting
+
+    def _say_started(self, app: LoadedApp, began: float) -> None:
+        """func's lines; others wait for some of them to know that the host is ready."""
+        options = self._options
+        logger.info("Worker process started and initialized.")
+        for line in banner(app, port=options.port, route_prefix=self._route_prefix):
+            logger.info("%s", line, extra=WITHOUT_TIME)
+        for line in differences(app, self._queues):
+            logger.info("%s", line, extra=WITHOUT_TIME)
+        logger.info("Task hub '%s', data in %s", self._hub_name, options.data_dir)
+        logger.info("Host started (%dms)", (time.monotonic() - began) * 1000)
+        logger.info("Job host started")
+
+    async def _until_stopped(self, stop: asyncio.Event) -> bool:
+        """Wait for a signal or for a reason to restart; returns whether it was the latter."""
+        if self._restart_when is None:
+            await stop.wait()
+            return False
+        reason = asyncio.ensure_future(self._restart_when())
+        stopped = asyncio.ensure_future(stop.wait())
+        await asyncio.wait([reason, stopped], return_when=asyncio.FIRST_COMPLETED)
+        if stop.is_set():
+            reason.cancel()
+            return False
+        stopped.cancel()
+        logger.info("%s has changed: the app is restarted.", reason.result())
+        return True
 
     async def _take_over(self, parts: _Parts, lock: HubLock, *, has_app: bool) -> None:
         logger.info("Another process runs the task hub; this one takes over when that is gone.")
@@ -192,6 +234,7 @@ class Host:
 
     def _run_hub(self, parts: _Parts, *, has_app: bool) -> None:
         """Run orchestrations and timers."""
+        logger.info("Host lock lease acquired by instance ID '%s'.", uuid.uuid4().hex)
         if has_app:  # without its functions, what the hub holds waits for the repaired app
             parts.dispatcher.start(is_shared=self._options.shares_hub)
         for listener in parts.timers:

@@ -1,6 +1,7 @@
 """host.json: what it says and what overrides it."""
 
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ class HostJson:
 
     def get(self, path: str, default: Any = None) -> Any:
         """Value at a dotted path such as `extensions.queues.batchSize`; an override comes back as text."""
-        override = app_setting("AzureFunctionsJobHost__" + path.replace(".", "__"))
+        override = self._override(path)
         if override is not None:
             return override
         node: Any = self._content
@@ -37,6 +38,10 @@ class HostJson:
                 return default
         return node
 
+    @staticmethod
+    def _override(path: str) -> str | None:
+        return app_setting("AzureFunctionsJobHost__" + path.replace(".", "__"))
+
     def get_int(self, path: str, default: int, *, low: int, high: int) -> int:
         """Whole number at a path. Raises HostStartError when it is none or out of its limits."""
         value = self.get(path, default)
@@ -47,3 +52,20 @@ class HostJson:
         if not low <= number <= high:
             raise HostStartError(f"host.json: {path} must be between {low} and {high}, not {number}.")
         return number
+
+    def get_texts(self, path: str) -> list[str]:
+        """List of strings at a path; `AzureFunctionsJobHost__path__0` overrides its first element, and so on.
+
+        Raises HostStartError.
+        """
+        texts = self.get(path, [])
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise HostStartError(f"host.json: {path} must be a list of strings.")
+        texts = list(texts)
+        for position in count():
+            override = self._override(f"{path}.{position}")
+            if override is not None:
+                texts[position : position + 1] = [override]
+            elif position >= len(texts):
+                return texts
+        raise AssertionError("count() does not end")

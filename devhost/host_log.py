@@ -5,8 +5,13 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+WITHOUT_TIME = {"without_time": True}  # for `extra`: the line stands as it is, as in func's own output
+
 
 class _Line(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return record.getMessage() if hasattr(record, "without_time") else super().format(record)
+
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 (logging's name)
         moment = datetime.fromtimestamp(record.created, UTC)
         return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(record.msecs):03d}Z"

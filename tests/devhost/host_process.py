@@ -83,6 +83,7 @@ class DevhostProcess:
         command += ["--script-root", str(root), "--data-dir", str(place / "data")]
         inherited = {k: v for k, v in os.environ.items() if not k.lower().startswith("azurewebjobs")}
         settings = {"NOTES": str(self.notes), "AzureWebJobsStorage": NO_STORAGE, "PYTHONUNBUFFERED": "1"}
+        settings["FUNCTIONS_WORKER_RUNTIME"] = "python"
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 command,

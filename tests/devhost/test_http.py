@@ -35,7 +35,7 @@ def test_a_failing_function_is_500_and_tells_the_caller_nothing(everything: Devh
 
 def test_a_disabled_function_is_404(everything: DevhostProcess) -> None:
     assert everything.call("GET", "/api/switched-off").status == 404
-    assert "switched_off: [disabled]" in everything.log
+    assert "Function switched_off is disabled." in everything.log
 
 
 def test_the_home_page_ping_status_and_functions_are_there(everything: DevhostProcess) -> None:

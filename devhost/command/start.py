@@ -1,0 +1,143 @@
+"""`devhost start`: finds the app, reads its settings, runs the host, and gives func's exit codes."""
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from devhost.command.arguments import ERROR, StartArguments
+from devhost.command.local_settings import (
+    HostSection,
+    apply_local_settings,
+    origins,
+    read_local_settings,
+    require_python,
+    set_host_variables,
+)
+from devhost.command.source_watch import SourceWatch, watch_of
+from devhost.errors import HostStartError, port_unavailable
+from devhost.host import Host, HostOptions
+from devhost.host_json import HostJson
+from devhost.host_log import configure_log
+
+logger = logging.getLogger("devhost")
+_RESTARTED = "DEVHOST_RESTARTED"  # set for the process image that takes over after a change
+
+
+def start(arguments: StartArguments) -> int:
+    """Run the app until a signal comes; returns the exit code: 0, or 1 with one line of why.
+
+    A restart does not return: the process becomes a fresh one, with the same id and the same arguments.
+    """
+    is_restart = os.environ.pop(_RESTARTED, None) is not None
+    command = _Command(dict(os.environ), Path.cwd())
+    configure_log(verbose=arguments.verbose)
+    try:
+        script_root = find_script_root(arguments.script_root)
+        is_restarting = _run(arguments, script_root)
+    except HostStartError as reason:
+        if not (is_restart and arguments.watches):
+            print(f"devhost cannot start: {reason}", file=sys.stderr)
+            return ERROR
+        logger.error("The app cannot start; waiting for the next change. %s", reason)
+        asyncio.run(SourceWatch(script_root).changed())
+        is_restarting = True
+    if is_restarting:
+        command.restart()
+    return 0
+
+
+class _Command:
+    """How this process was started, before the app and its settings changed anything."""
+
+    def __init__(self, environment: dict[str, str], directory: Path) -> None:
+        self._environment, self._directory = environment, directory
+
+    def restart(self) -> None:
+        """Become a fresh process image with the same id; what was loaded and what hangs is gone."""
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.chdir(self._directory)
+        environment = {**self._environment, _RESTARTED: "1"}
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 (itself)
+
+
+def _run(arguments: StartArguments, script_root: Path) -> bool:
+    """Run the host; returns whether it ended to be started again. Raises HostStartError."""
+    local_settings = read_local_settings(script_root)
+    section = HostSection.read(local_settings)
+    port = section.port if arguments.port is None else arguments.port
+    if not 0 < port < 65536:
+        raise HostStartError(f"{port!r} is not a port.")
+    address = arguments.address or section.address
+    require_free_port(address, port)
+    apply_local_settings(local_settings)
+    require_python(is_python=arguments.is_python)
+    set_host_variables(script_root, port)
+    name_functions(arguments.functions)
+    for flag in arguments.ignored:
+        logger.warning("%s means nothing to devhost and is ignored.", flag)
+    options = HostOptions(
+        script_root=script_root,
+        data_dir=(arguments.data_dir or script_root / ".devhost").resolve(),
+        address=address,
+        port=port,
+        cors=section.cors if arguments.cors is None else origins(arguments.cors),
+        cors_credentials=arguments.cors_credentials or section.cors_credentials,
+        enable_auth=arguments.enable_auth,
+        shares_hub=arguments.shares_hub,
+    )
+    host_json = HostJson.read(script_root)
+    watch = watch_of(host_json, script_root, options.data_dir) if arguments.watches else None
+    late = threading.Timer(arguments.start_seconds, _say_late, [arguments.start_seconds])
+    late.daemon = True
+    late.start()
+    try:
+        host = Host(options, host_json, restart_when=watch.changed if watch else None)
+        return asyncio.run(host.run(on_started=late.cancel))
+    finally:
+        late.cancel()
+
+
+def _say_late(seconds: int) -> None:
+    logger.warning("The host has not started within %d seconds (--timeout); it goes on starting.", seconds)
+
+
+def name_functions(names: Sequence[str]) -> None:
+    """Hand `--functions` on as func does: as overrides of the list in host.json, one by its position each."""
+    for position, name in enumerate(names):
+        os.environ[f"AzureFunctionsJobHost__functions__{position}"] = name
+
+
+def find_script_root(given: Path | None) -> Path:
+    """The directory of the app: the one given, else the nearest one from here upwards that has a host.json.
+
+    Raises HostStartError.
+    """
+    if given is not None:
+        if not given.is_dir():
+            raise HostStartError(f"{given.resolve()} is not a directory.")
+        return given.resolve()
+    here = Path.cwd()
+    for directory in (here, *here.parents):
+        if (directory / "host.json").is_file():
+            return directory
+    raise HostStartError("Unable to find project root. Expecting to find host.json in project root.")
+
+
+def require_free_port(address: str, port: int) -> None:
+    """Try to bind the port, before anything of the app is touched. Raises HostStartError."""
+    try:
+        family = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address, port))
+    except socket.gaierror as error:
+        raise HostStartError(f"'{address}' is no address to listen on ({error.strerror}).") from None
+    except OSError:
+        raise port_unavailable(port) from None
