@@ -48,9 +48,6 @@ class HostOptions:
     data_dir: Path
     address: str
     port: int
-    cors: Sequence[str] = ()
-    cors_credentials: bool = False
-    enable_auth: bool = False
     shares_hub: bool = False
     enable_auth: bool = False
     cors: Sequence[str] = ()
