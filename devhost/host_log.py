@@ -3,26 +3,49 @@
 import io
 import logging
 import sys
-from datetime import UTC, datetime
+import time
+from typing import TextIO
 
 WITHOUT_TIME = {"without_time": True}  # for `extra`: the line stands as it is, as in func's own output
 
 
 class _Line(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return record.getMessage() if hasattr(record, "without_time") else super().format(record)
+    """`[2026-01-01T00:00:00.000Z] message`, and below it the traceback when there is one."""
 
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 (logging's name)
-        moment = datetime.fromtimestamp(record.created, UTC)
-        return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(record.msecs):03d}Z"
+    def __init__(self) -> None:
+        super().__init__()
+        self._second, self._text = -1, ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = record.getMessage()
+        if hasattr(record, "without_time"):
+            return message
+        if record.exc_info or record.exc_text or record.stack_info:
+            message = super().format(record)
+        second = int(record.created)
+        if second != self._second:  # most records are of the second of the one before
+            self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second = second
+        return f"[{self._text}.{int(record.created * 1000) % 1000:03d}Z] {message}"
+
+
+class _Lines(logging.StreamHandler[TextIO]):
+    """Writes each record with one call, so that no other output comes into its line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self.stream.write(self.format(record) + "\n")
+            self.stream.flush()
+        except Exception:  # noqa: BLE001 (logging's own rule: a record that cannot be written stops nobody)
+            self.handleError(record)
 
 
 def configure_log(*, verbose: bool) -> None:
     """Send every record to standard output; `verbose` shows the libraries' own chatter too."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # no line is lost for a character in it
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(_Line("[%(asctime)s] %(message)s"))
+    handler = _Lines(sys.stdout)
+    handler.setFormatter(_Line())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.DEBUG if verbose else logging.INFO)

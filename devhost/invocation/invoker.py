@@ -8,7 +8,6 @@ import threading
 import time
 import traceback
 import types
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +19,9 @@ from azure.functions.meta import Datum
 
 from devhost.indexing.function_binding import Binding, FunctionDefinition
 from devhost.indexing.function_signature import converter_of
-from devhost.invocation.invocation_context import InvocationContext, OutValue
+from devhost.invocation.invocation_context import InvocationContext, OutValue, new_invocation_id
+from devhost.invocation.invocation_log import log_begin, log_end
+from devhost.invocation.time_limit import TimeLimit
 from devhost.storable_text import describe, storable
 
 logger = logging.getLogger("devhost")
@@ -71,7 +72,7 @@ class Invoker:
 
     def __init__(self, script_root: str, timeout: timedelta | None) -> None:
         self._script_root = script_root
-        self._timeout = timeout.total_seconds() if timeout else None
+        self._limit = TimeLimit(timeout.total_seconds() if timeout else None)
         self._local = threading.local()
         count = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT", "")
         self._pool = ThreadPoolExecutor(int(count) if count.isdigit() and int(count) else None, "function")
@@ -82,8 +83,8 @@ class Invoker:
         self, function: FunctionDefinition, value: Datum, metadata: Mapping[str, Datum] | None = None
     ) -> InvocationResult:
         """Call `function` with its trigger's value. Never raises but when it is cancelled."""
-        invocation_id = str(uuid.uuid4())
-        logger.info("Executing 'Functions.%s' (Id=%s)", function.name, invocation_id)
+        invocation_id = new_invocation_id()
+        log_begin(function.name, invocation_id)
         started = time.monotonic()
         try:
             returned = await self._call(function, value, metadata or {}, invocation_id)
@@ -108,15 +109,8 @@ class Invoker:
         if error is not None and function.trigger.type == "orchestrationTrigger":
             # An orchestrator's error carries its whole state; its cause is what the developer wants to see.
             shown = error.__cause__ or error
-        logger.log(
-            logging.ERROR if error else logging.INFO,
-            "Executed 'Functions.%s' (%s, Id=%s, Duration=%dms)",
-            function.name,
-            "Failed" if error else "Succeeded",
-            invocation_id,
-            (time.monotonic() - started) * 1000,
-            exc_info=shown,
-        )
+        seconds = time.monotonic() - started
+        log_end(function.name, invocation_id, seconds, failed=error is not None, shown=shown)
 
     async def _call(
         self, function: FunctionDefinition, value: Datum, metadata: Mapping[str, Datum], invocation_id: str
@@ -134,16 +128,18 @@ class Invoker:
         if function.signature.wants_context:
             directory = f"{self._script_root}/{function.name}"
             arguments["context"] = InvocationContext(invocation_id, function.name, directory, self._local)
-        async with asyncio.timeout(self._timeout) as limit:
-            try:
-                result = await self._run(function, arguments, invocation_id)
-            except (TimeoutError, asyncio.CancelledError):
-                if limit.expired():
-                    raise FunctionTimeout(
-                        f"Timeout value of {timedelta(seconds=self._timeout or 0)} exceeded by function "
-                        f"'Functions.{function.name}' (Id: '{invocation_id}'). Initiating cancellation."
-                    ) from None
-                raise
+        limited = self._limit.begin()
+        try:
+            result = await self._run(function, arguments, invocation_id)
+        except (TimeoutError, asyncio.CancelledError):
+            if limited is not None and limited.expired:
+                raise FunctionTimeout(
+                    f"Timeout value of {timedelta(seconds=self._limit.seconds or 0)} exceeded by function "
+                    f"'Functions.{function.name}' (Id: '{invocation_id}'). Initiating cancellation."
+                ) from None
+            raise
+        finally:
+            self._limit.end(limited)
         return await self._deliver(function, result, outs)
 
     async def _run(self, function: FunctionDefinition, arguments: dict[str, Any], invocation_id: str) -> Any:
