@@ -37,7 +37,8 @@ def differences(app: LoadedApp, queues: QueueSettings) -> list[str]:
         ]
     if "timerTrigger" in kinds:
         found += [
-            "timer schedules are read in UTC, whatever WEBSITE_TIME_ZONE says",
+            "timer schedules are read in UTC, or in the zone that WEBSITE_TIME_ZONE names, never in the "
+            "machine's own; on Azure, Linux Consumption and Flex Consumption know UTC only",
             "the status of timers is kept in the data directory",
             "a timer's @retry policy is not applied",
         ]

@@ -32,6 +32,7 @@ from devhost.queue.queue_listener import QueueListener
 from devhost.queue.queue_output import QueueOutput
 from devhost.queue.queue_settings import QueueSettings, read_queue_settings
 from devhost.storage.storage_connection import StorageConnections
+from devhost.timer.time_zone import schedule_time_zone
 from devhost.timer.timer_listener import TimerListener
 from devhost.timespan import parse_timespan
 
@@ -93,6 +94,7 @@ class Host:
         self._queues: QueueSettings = read_queue_settings(host_json)
         self._route_prefix = str(host_json.get("extensions.http.routePrefix", "api"))
         self._timeout = function_timeout(host_json)
+        self._zone = schedule_time_zone()
         self._most_steps = most_at_once(host_json, "maxConcurrentOrchestratorFunctions")
         self._most_activities = most_at_once(host_json, "maxConcurrentActivityFunctions")
 
@@ -157,7 +159,7 @@ class Host:
             apis=[management.handle, admin.handle],
         )
         queues = [QueueListener(f, invoker, storage, self._queues) for f in app.of_type("queueTrigger")]
-        timers = [TimerListener(f, invoker, hub, utc_now) for f in app.of_type("timerTrigger")]
+        timers = [TimerListener(f, invoker, hub, utc_now, self._zone) for f in app.of_type("timerTrigger")]
         return _Parts(http, admin, dispatcher, queues, timers)
 
     async def _serve(

@@ -1,30 +1,67 @@
 """.NET TimeSpan text, as host.json, timer schedules and durable payloads write it."""
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 
-_TIMESPAN = re.compile(
-    r"^\s*(?P<sign>-)?(?:(?P<days>\d+)\.)?(?P<hours>\d+):(?P<minutes>\d+)(?::(?P<seconds>\d+)(?:\.(?P<ticks>\d{1,7}))?)?\s*$"
-)
+_SHAPE = re.compile(r"(?P<sign>-?)(?P<body>\d+(?:(?::\.|[:.])\d+){0,4})", re.ASCII)
+# What stands between the numbers, and which numbers these can be; the first reading whose numbers fit counts.
+# So `24:00:00`, whose 24 is no hour, is 24 days.
+_READINGS: dict[str, Sequence[str]] = {
+    "": ("d",),
+    ":": ("hm",),
+    "::": ("hms", "dhm"),
+    ".:": ("dhm",),
+    "::.": ("hmf",),
+    ".::": ("dhms",),
+    ":::": ("dhms",),
+    "::|.": ("hmsf",),
+    ".::.": ("dhmf",),
+    ":::.": ("dhmf",),
+    ".::|.": ("dhmsf",),
+    ":::|.": ("dhmsf",),
+}
+_LIMITS = {"d": 10_675_199, "h": 23, "m": 59, "s": 59}
+_MOST_DIGITS = 8
+_TICK_DIGITS = 7
 
 
 def parse_timespan(text: str) -> timedelta:
-    """Read `hh:mm`, `hh:mm:ss[.fffffff]`, `d.hh:mm:ss` or a bare number of days.
+    """Read `d`, `hh:mm`, `hh:mm:ss`, `d.hh:mm`, `d.hh:mm:ss`, `d:hh:mm:ss`; seconds with up to 7 decimals.
 
     .NET reads `24:00:00` as 24 *days*, since 24 is no hour of a day; so does this. Raises ValueError.
     """
-    if re.fullmatch(r"\s*-?\d+\s*", text):
-        return timedelta(days=int(text))
-    match = _TIMESPAN.match(text)
+    match = _SHAPE.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"'{text}' is not a TimeSpan.")
-    hours, minutes, seconds = int(match["hours"]), int(match["minutes"]), int(match["seconds"] or 0)
-    days = int(match["days"] or 0)
-    if hours > 23 and match["days"] is None and match["seconds"] is not None and match["ticks"] is None:
-        # "24:00:00": the first number cannot be hours, so .NET takes the three as days, hours and minutes.
-        days, hours, minutes, seconds = hours, minutes, seconds, 0
-    if hours > 23 or minutes > 59 or seconds > 59:
-        raise ValueError(f"'{text}' is not a TimeSpan: a part is out of its range.")
-    ticks = int((match["ticks"] or "").ljust(7, "0"))
-    span = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds, microseconds=ticks // 10)
-    return -span if match["sign"] else span
+    numbers = re.findall(r"\d+", match["body"])
+    separators = re.findall(r":\.|[:.]", match["body"])
+    for reading in _READINGS.get(_key(separators), ()):
+        span = _span(dict(zip(reading, numbers, strict=True)))
+        if span is not None:
+            return -span if match["sign"] else span
+    raise ValueError(f"'{text}' is not a TimeSpan: it has no such form, or a part is out of its range.")
+
+
+def _key(separators: list[str]) -> str:
+    """The separators as one text; a bar before the point that seconds have, unlike the `:.` of minutes."""
+    if len(separators) > 1 and separators[-1] == ".":
+        return "".join(separators[:-1]) + "|."
+    return "".join(separators)
+
+
+def _span(parts: dict[str, str]) -> timedelta | None:
+    """The span of named numbers; None when one of them is too large."""
+    decimals = parts.pop("f", "")
+    if len(decimals) > _TICK_DIGITS:
+        return None
+    values = {name: int(number) for name, number in parts.items() if len(number) <= _MOST_DIGITS}
+    if len(values) < len(parts) or any(value > _LIMITS[name] for name, value in values.items()):
+        return None
+    return timedelta(
+        days=values.get("d", 0),
+        hours=values.get("h", 0),
+        minutes=values.get("m", 0),
+        seconds=values.get("s", 0),
+        microseconds=int(decimals.ljust(_TICK_DIGITS, "0")) // 10,
+    )

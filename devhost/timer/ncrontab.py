@@ -1,25 +1,28 @@
 """NCRONTAB expressions: which moments they name, and the next one after a given moment."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 _MONTHS = (
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 )
-_DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
+_DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _LAST_YEAR_AHEAD = 40  # 29 February comes back to a weekday after 28 years, over 2100 after 40
+_INTEGER = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
+_LARGEST_INTEGER = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,12 @@ class _Field:
 
 
 _FIELDS = (
-    _Field("second", 0, 59),
-    _Field("minute", 0, 59),
-    _Field("hour", 0, 23),
-    _Field("day", 1, 31),
-    _Field("month", 1, 12, _MONTHS),
-    _Field("day of week", 0, 6, _DAYS),
+    _Field("Second", 0, 59),
+    _Field("Minute", 0, 59),
+    _Field("Hour", 0, 23),
+    _Field("Day", 1, 31),
+    _Field("Month", 1, 12, _MONTHS),
+    _Field("DayOfWeek", 0, 6, _DAYS),
 )
 
 
@@ -51,10 +54,17 @@ class Ncrontab:
     months: frozenset[int]
     weekdays: frozenset[int]
 
-    def next_after(self, moment: datetime) -> datetime | None:
-        """First occurrence strictly later than `moment`, in its zone; None when there is none to come."""
-        candidate = moment.replace(microsecond=0) + timedelta(seconds=1)
-        last_year = moment.year + _LAST_YEAR_AHEAD
+    @property
+    def is_interval(self) -> bool:
+        """Whether its seconds, minutes or hours have two values in a row: it comes again within a day."""
+        return any(
+            value + 1 in values for values in (self.seconds, self.minutes, self.hours) for value in values
+        )
+
+    def next_after(self, wall: datetime) -> datetime | None:
+        """First occurrence strictly later than a naive wall time; None when there is none to come."""
+        candidate = wall.replace(microsecond=0) + timedelta(seconds=1)
+        last_year = wall.year + _LAST_YEAR_AHEAD
         while candidate.year <= last_year:
             if candidate.month not in self.months:
                 candidate = _first_of_next_month(candidate)
@@ -85,45 +95,72 @@ def _first_of_next_month(moment: datetime) -> datetime:
 
 
 def parse_ncrontab(expression: str) -> Ncrontab:
-    """Parse five fields (second 0) or six (seconds first). Raises ValueError with the offending part."""
-    parts = expression.split()
+    """Parse five fields (second 0) or six (seconds first). Raises ValueError with NCrontab's own reason."""
+    parts = [part for part in expression.split(" ") if part]
     if len(parts) == 5:
         parts = ["0", *parts]
     if len(parts) != 6:
-        raise ValueError(f"'{expression}' has {len(parts)} fields; five or six are needed.")
+        raise ValueError(
+            f"'{expression}' is an invalid crontab expression. It must contain 6 components of a schedule in "
+            "the sequence of seconds, minutes, hours, days, months, and days of week."
+        )
     fields = [_parse_field(text, field) for text, field in zip(parts, _FIELDS, strict=True)]
     return Ncrontab(*fields)
 
 
 def _parse_field(text: str, field: _Field) -> frozenset[int]:
-    return frozenset(value for part in text.split(",") for value in _parse_part(part, field))
+    # A comma, slash or dash at the very beginning separates nothing; the value behind it is then refused.
+    parts = text.split(",") if text.find(",") > 0 else [text]
+    return frozenset(value for part in parts for value in _parse_part(part, field))
 
 
 def _parse_part(part: str, field: _Field) -> range:
-    span, slash, step_text = part.partition("/")
-    step = 1
-    if slash:
-        step = int(step_text) if step_text.isascii() and step_text.isdigit() else 0
-        if step < 1:
-            raise ValueError(f"'{part}' has no valid step for the {field.name}.")
-    if span == "*":
-        return range(field.low, field.high + 1, step)
-    first_text, dash, last_text = span.partition("-")
-    first = _parse_value(first_text, field)
-    last = _parse_value(last_text, field) if dash else (field.high if slash else first)
-    if first > last:
-        first, last = last, first  # NCrontab swaps a reversed range, it does not wrap it
-    return range(first, last + 1, step)
+    step: int | None = None
+    if part.find("/") > 0:
+        part, _, step_text = part.partition("/")
+        step = _integer(step_text, field)
+    if part == "*":
+        first, last = field.low, field.high
+    elif part.find("-") > 0:
+        first_text, _, last_text = part.partition("-")
+        first, last = _parse_value(first_text, field), _parse_value(last_text, field)
+    else:
+        first = _parse_value(part, field)
+        last = first if step is None else field.high
+    first, last = min(first, last), max(first, last)  # NCrontab swaps a reversed range, it does not wrap it
+    if first < field.low:
+        raise ValueError(_out_of_range(first, "lower than the minimum", field))
+    if last > field.high:
+        raise ValueError(_out_of_range(last, "higher than the maximum", field))
+    return range(first, last + 1, max(step or 1, 1))  # NCrontab takes a step below one for one
 
 
 def _parse_value(text: str, field: _Field) -> int:
-    if text.isascii() and text.isdigit():
-        value = int(text)
-        if not field.low <= value <= field.high:
-            raise ValueError(f"{value} is no {field.name}; it goes from {field.low} to {field.high}.")
-        return value
-    if text:
-        for index, name in enumerate(field.names):
-            if name.startswith(text.lower()):
-                return field.low + index
-    raise ValueError(f"'{text}' is no {field.name}.")
+    if not text:
+        raise ValueError("A crontab field value cannot be empty.")
+    if text[0] in "0123456789":
+        return _integer(text, field)
+    if not field.names:
+        raise ValueError(
+            f"'{text}' is not a valid [{field.name}] crontab field value. It must be a numeric value between "
+            f"{field.low} and {field.high} (all inclusive)."
+        )
+    for index, name in enumerate(field.names):
+        if name.lower().startswith(text.lower()):
+            return field.low + index
+    raise ValueError(
+        f"'{text}' is not a known value name. Use one of the following: {', '.join(field.names)}."
+    )
+
+
+def _integer(text: str, field: _Field) -> int:
+    if not _INTEGER.fullmatch(text) or len(text) > 20 or abs(int(text)) > _LARGEST_INTEGER:
+        raise ValueError(f"'{text}' is not a valid [{field.name}] crontab field expression.")
+    return int(text)
+
+
+def _out_of_range(value: int, how: str, field: _Field) -> str:
+    return (
+        f"{value} is {how} allowable value for the [{field.name}] field. "
+        f"Value must be between {field.low} and {field.high} (all inclusive)."
+    )
