@@ -1,14 +1,19 @@
 """Which instances a list or a purge is about."""
 
 import base64
+import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from devhost.durable.history import Status, parse_utc, utc_text
 from devhost.durable.records import Instance
 
-_STATUS_BY_TEXT = {status.text.lower(): status for status in Status}
-_LARGEST_PAGE = 100_000
+logger = logging.getLogger("devhost")
+_STATUS_BY_TEXT = {status.text: status for status in Status} | {str(int(status)): status for status in Status}
+_USUAL_PAGE, _LARGEST_PAGE = 100, 1000
+_UNESCAPED_PLUS = re.compile(r" (\d\d:?\d\d)$")  # a plus sign that was not percent-encoded arrives as a space
+_SHORT_YEAR = re.compile(r"^\d{1,3}(?=-)")  # Python's strftime writes the year 1 without its zeros
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,23 +24,28 @@ class InstanceFilter:
     created_to: str | None = None
     statuses: frozenset[Status] = frozenset()
     prefix: str = ""
-    top: int = 100
+    top: int = _USUAL_PAGE
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> "InstanceFilter":
-        """Read a query string, names in any case. Raises ValueError on a value that means nothing."""
-        given = {name.lower(): value for name, value in query.items() if value}
-        names = [name.strip().lower() for name in given.get("runtimestatus", "").split(",") if name.strip()]
-        unknown = [name for name in names if name not in _STATUS_BY_TEXT]
-        if unknown:
-            raise ValueError(f"Unknown runtimeStatus: {', '.join(unknown)}.")
-        top = int(given.get("top", "100"))
+        """Read a query string, names in any case.
+
+        A value that means nothing counts as not given, as on the real host, and is named in the log:
+        a purge with a misspelt `runtimeStatus` is a purge of every ended instance.
+        """
+        given = dict[str, str]()
+        for key, value in query.items():  # a repeated name has several items
+            if value:
+                given[key.lower()] = ",".join(filter(None, (given.get(key.lower()), value)))
+        names = [name.strip() for name in given.get("runtimestatus", "").split(",") if name.strip()]
+        if any(name not in _STATUS_BY_TEXT for name in names):
+            _note_ignored("runtimeStatus")
         return cls(
-            created_from=_moment(given.get("createdtimefrom")),
-            created_to=_moment(given.get("createdtimeto")),
-            statuses=frozenset(_STATUS_BY_TEXT[name] for name in names),
+            created_from=_moment(given, "createdTimeFrom"),
+            created_to=_moment(given, "createdTimeTo"),
+            statuses=frozenset(_STATUS_BY_TEXT[name] for name in names if name in _STATUS_BY_TEXT),
             prefix=given.get("instanceidprefix", ""),
-            top=min(top, _LARGEST_PAGE) if top > 0 else 100,
+            top=page_size(given),
         )
 
     def sql(self) -> tuple[str, list[str | int]]:
@@ -75,11 +85,28 @@ def write_token(instance: Instance) -> str:
     return base64.b64encode(" ".join(place_of(instance)).encode()).decode()
 
 
-def _moment(text: str | None) -> str | None:
+def page_size(query: Mapping[str, str]) -> int:
+    """How many of a list one answer holds (`top`)."""
+    given = next((value for name, value in query.items() if name.lower() == "top" and value), None)
+    if given is None:
+        return _USUAL_PAGE
+    if not re.fullmatch(r"\s*\+?[0-9]{1,9}\s*", given) or int(given) == 0:
+        _note_ignored("top")
+        return _USUAL_PAGE
+    return min(int(given), _LARGEST_PAGE)
+
+
+def _moment(given: Mapping[str, str], name: str) -> str | None:
+    text = given.get(name.lower())
     if not text:
         return None
-    # A plus sign that was not percent-encoded arrives as a space.
+    text = _SHORT_YEAR.sub(lambda year: year[0].zfill(4), _UNESCAPED_PLUS.sub(r"+\1", text))
     try:
-        return utc_text(parse_utc(text.replace(" 00:00", "+00:00")))
-    except OverflowError:
-        raise ValueError(f"'{text}' is out of the range of dates.") from None
+        return utc_text(parse_utc(text))
+    except (ValueError, OverflowError):  # OverflowError: its zone takes it out of the range of dates
+        _note_ignored(name)
+        return None
+
+
+def _note_ignored(name: str) -> None:
+    logger.warning("The query's %s is not understood and is ignored, as on the real host.", name)

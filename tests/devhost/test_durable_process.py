@@ -6,7 +6,6 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
@@ -24,25 +23,6 @@ def test_the_sdks_client_starts_an_instance_and_links_to_its_status(everything: 
     status = everything.ended("by-client")
     assert (status["runtimeStatus"], status["output"], status["name"]) == ("Completed", 6, "chain")
     assert everything.status("by-client", "?showInput=True")["input"] == "4"
-
-
-def test_starting_answers_with_links_or_says_why_not(everything: DevhostProcess) -> None:
-    answer = everything.start("waits", "only-one")
-    links = answer.json()
-    assert (answer.status, answer.headers["retry-after"]) == (202, "10")
-    assert "terminatePostUri" in links
-    assert "rewindPostUri" not in links
-    twice = everything.start("waits", "only-one")
-    assert twice.status == 500
-    assert "An Orchestration instance with the status" in twice.json()["ExceptionMessage"]
-    unknown = everything.start("nobody", "x")
-    assert unknown.status == 400
-    assert "The function 'nobody' doesn't exist" in unknown.json()["ExceptionMessage"]
-    assert everything.start("waits", "%40leading").status == 400
-    assert everything.start("waits", "a%2Fb").status == 400
-    assert everything.durable("POST", "orchestrators/waits/bad-json", "{").status == 400
-    generated = everything.durable("POST", "orchestrators/WAITS").json()["id"]
-    assert len(generated) == 32
 
 
 def test_retries_fan_out_and_failures_end_as_they_should(everything: DevhostProcess) -> None:
@@ -94,111 +74,6 @@ def _wait_for_round(host: DevhostProcess, rounds: int) -> None:
 def _input_length(host: DevhostProcess, instance_id: str) -> int:
     status = host.status(instance_id, "?showInput=true")
     return 9 if status["runtimeStatus"] == "Completed" else len(json.loads(status["input"] or "[]"))
-
-
-def test_terminate_list_and_purge(everything: DevhostProcess) -> None:
-    for number in range(3):
-        everything.start("waits", f"listed-{number}")
-    assert everything.durable("DELETE", "instances/listed-0").status == 404
-    assert everything.durable("POST", "instances/listed-0/terminate?reason=enough").status == 202
-    status = everything.ended("listed-0")
-    assert (status["runtimeStatus"], status["output"]) == ("Terminated", "enough")
-    assert everything.durable("POST", "instances/listed-0/terminate?reason=x").status == 410
-    listed = everything.durable("GET", "instances?instanceIdPrefix=listed-&runtimeStatus=Running,Pending")
-    assert [instance["instanceId"] for instance in listed.json()] == ["listed-1", "listed-2"]
-    assert everything.durable("DELETE", "instances/listed-0").json() == {"instancesDeleted": 1}
-    assert everything.durable("GET", "instances/listed-0").status == 404
-    assert everything.durable("DELETE", "instances").status == 400
-    assert everything.durable("DELETE", "instances?createdTimeFrom=2090-01-01T00:00:00Z").status == 404
-    everything.durable("POST", "instances/listed-1/terminate?reason=x")
-    everything.ended("listed-1")
-    path = "instances/?createdTimeFrom=2020-01-01T00:00:00.000000Z&runtimeStatus=Terminated"
-    assert everything.durable("DELETE", path).json() == {"instancesDeleted": 1}
-
-
-def test_the_history_shows_what_was_scheduled_and_when(everything: DevhostProcess) -> None:
-    everything.start("chain", "with-history", 1)
-    everything.ended("with-history")
-    events = everything.status("with-history", "?showHistory=true&showHistoryOutput=true")["historyEvents"]
-    assert [item["EventType"] for item in events] == [
-        "ExecutionStarted",
-        "TaskCompleted",
-        "ExecutionCompleted",
-    ]
-    assert events[1]["FunctionName"] == "add"
-    assert events[1]["ScheduledTime"] <= events[1]["Timestamp"]
-    assert (events[2]["OrchestrationStatus"], events[2]["Result"]) == ("Completed", 0)
-
-
-@pytest.mark.parametrize("operation", ["suspend?reason=x", "resume?reason=x", "rewind?reason=x", "restart"])
-def test_what_is_not_there_yet_says_so(everything: DevhostProcess, operation: str) -> None:
-    answer = everything.durable("POST", f"instances/any/{operation}")
-    assert answer.status == 501
-    assert "devhost does not have this yet" in answer.json()["Message"]
-    assert everything.durable("GET", "entities/counter/k").status == 501
-
-
-@pytest.mark.parametrize(
-    ("path", "body", "headers"),
-    [
-        ("orchestrators/waits/bad", b'"\xff"', {}),
-        ("orchestrators/waits/bad", b"1", {"Content-Type": "application/json; charset=nonsense"}),
-        ("orchestrators/waits/bad", b"[" * 100_000, {}),
-        ("instances/bad-input/raiseEvent/x", b'"\xff"', {"Content-Type": "application/json"}),
-        ("instances/bad-input/raiseEvent/x", b"[" * 100_000, {"Content-Type": "application/json"}),
-        ("instances/bad-input/raiseEvent/x", b"", {"Content-Type": "application/json"}),
-    ],
-)
-def test_a_body_that_cannot_be_read_is_answered_with_400(
-    everything: DevhostProcess, path: str, body: bytes, headers: dict[str, str]
-) -> None:
-    everything.start("waits", "bad-input")
-    answer = everything.call("POST", f"/runtime/webhooks/durabletask/{path}", body, headers)
-    assert answer.status == 400
-    assert answer.json()["ExceptionType"] == "System.ArgumentException"
-
-
-@pytest.mark.parametrize(
-    ("query", "token"),
-    [
-        ("createdTimeFrom=0001-01-01T00:00:00%2B14:00", ""),
-        ("createdTimeFrom=9999-12-31T23:00:00-14:00", ""),
-        ("top=many", ""),
-        ("", "no base 64"),
-        ("", "/w=="),
-    ],
-)
-def test_a_filter_that_cannot_be_read_is_answered_with_400(
-    everything: DevhostProcess, query: str, token: str
-) -> None:
-    path = f"/runtime/webhooks/durabletask/instances?{query}"
-    answer = everything.call("GET", path, headers={"x-ms-continuation-token": token})
-    assert answer.status == 400
-    assert answer.json()["Message"] == "One or more of the arguments submitted is incorrect"
-
-
-def test_a_list_goes_on_from_its_token(everything: DevhostProcess) -> None:
-    for number in range(5):
-        everything.start("waits", f"paged-{number}")
-    found, token = list[str](), ""
-    for size in (2, 2, 1):
-        path = "/runtime/webhooks/durabletask/instances?instanceIdPrefix=paged-&top=2"
-        answer = everything.call("GET", path, headers={"x-ms-continuation-token": token})
-        assert len(answer.json()) == size
-        found += [instance["instanceId"] for instance in answer.json()]
-        token = answer.headers["x-ms-continuation-token"]
-    assert (found, token) == ([f"paged-{number}" for number in range(5)], "")
-
-
-def test_links_lead_to_an_instance_whose_id_has_odd_characters(everything: DevhostProcess) -> None:
-    instance_id = "50% of a b+c;é"
-    links = everything.start("waits", quote(instance_id)).json()
-    assert links["id"] == instance_id
-    path = links["statusQueryGetUri"].partition(str(everything.port))[2]
-    assert everything.call("GET", path).json()["instanceId"] == instance_id
-    terminate = links["terminatePostUri"].partition(str(everything.port))[2]
-    assert everything.call("POST", terminate.replace("{text}", "x")).status == 202
-    assert everything.ended(quote(instance_id))["runtimeStatus"] == "Terminated"
 
 
 def result_of(number: int) -> dict[str, Any]:
