@@ -12,7 +12,7 @@ from typing import Any
 from devhost.durable.activity import activity_value, completed_event, failed_event
 from devhost.durable.episode import DurableFunctions, EpisodeAbandoned, OrchestratorMissing, run_episode
 from devhost.durable.history import EventType, event, parse_utc
-from devhost.durable.records import ActivityWork
+from devhost.durable.records import ActivityWork, Committed
 from devhost.durable.task_hub import TaskHub
 from devhost.invocation.invoker import InvocationResult, Invoker
 from devhost.storable_text import describe
@@ -57,7 +57,7 @@ class Dispatcher:
         self._failures: dict[str, int] = {}  # steps that failed in a row
         self._retries: dict[str, asyncio.TimerHandle] = {}
         self._missing: set[str] = set()  # names of functions that were logged as not there
-        self._activities: deque[ActivityWork] = deque()
+        self._activities: deque[int] = deque()
         self._running_activities = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers_changed = asyncio.Event()
@@ -72,7 +72,7 @@ class Dispatcher:
     def start(self, *, is_shared: bool = False) -> None:
         """Take up what the hub holds, from this run or an earlier one; `is_shared`: others write into it."""
         self._stands_by = False
-        self._activities.extend(self._hub.pending_activities())
+        self._activities.extend(self._hub.pending_activity_ids())
         for instance_id in self._hub.waiting_instances():
             self.wake(instance_id)
         loops = [self._fire_timers(), *([self._watch()] if is_shared else [])]
@@ -167,16 +167,21 @@ class Dispatcher:
         change = await run_episode(
             episode, functions=self._functions, invoker=self._invoker, now=self._clock()
         )
-        scheduled = self._hub.commit_episode(episode, change)
-        self._activities.extend(scheduled)
+        self.dispatch(self._hub.commit_episode(episode, change))
         if change.timers:
             self._timers_changed.set()
-        if change.messages:
-            self._again.add(instance_id)
         if change.status.is_final:
             logger.info(
                 "Orchestration %s (%s) ended: %s", instance_id, episode.instance.name, change.status.text
             )
+
+    def dispatch(self, committed: Committed) -> None:
+        """Take up the work that a transaction has made."""
+        if self._stands_by:
+            return  # who runs the hub looks for what others put into it
+        self._activities.extend(committed.activities)
+        for instance_id in committed.wake_instances:
+            self.wake(instance_id)
         self._pump_activities()
 
     def _pump_activities(self) -> None:
@@ -184,9 +189,10 @@ class Dispatcher:
             self._running_activities += 1
             self._spawn(self._run_activity(self._activities.popleft()))
 
-    async def _run_activity(self, work: ActivityWork) -> None:
+    async def _run_activity(self, activity_id: int) -> None:
         try:
-            if not self._hub.has_activity(work):
+            work = self._hub.activity(activity_id)
+            if work is None:
                 return  # purged while it was queued
             function = self._functions.activities.get(work.name.lower())
             if function is None:
@@ -196,10 +202,8 @@ class Dispatcher:
             self._store_result(work, result)
             self.wake(work.instance_id)
         except Exception:  # the host's own loop; the activity stays in the hub and runs again
-            logger.exception(
-                "An activity of orchestration %s could not be completed in the host", work.instance_id
-            )
-            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._requeue, work)
+            logger.exception("An activity could not be completed in the host and runs again")
+            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._requeue, activity_id)
         finally:
             self._running_activities -= 1
             self._pump_activities()
@@ -214,8 +218,8 @@ class Dispatcher:
             reason = f"devhost cannot store the result: {describe(error)}"
             self._hub.complete_activity(work, failed_event(work, reason, "", self._clock()))
 
-    def _requeue(self, work: ActivityWork) -> None:
-        self._activities.append(work)
+    def _requeue(self, activity_id: int) -> None:
+        self._activities.append(activity_id)
         self._pump_activities()
 
     async def _watch(self) -> None:

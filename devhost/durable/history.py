@@ -8,10 +8,11 @@ Event = dict[str, Any]
 
 
 class EventType(IntEnum):
-    """Numbers of the events that this host writes or reads."""
+    """Numbers of the events of the Durable Task Framework."""
 
     EXECUTION_STARTED = 0
     EXECUTION_COMPLETED = 1
+    EXECUTION_FAILED = 2  # of older frameworks; never written
     EXECUTION_TERMINATED = 3
     TASK_SCHEDULED = 4
     TASK_COMPLETED = 5
@@ -84,14 +85,23 @@ def event(kind: EventType, now: datetime, event_id: int = -1, **members: Any) ->
 
 
 def execution_started(
-    instance_id: str, execution_id: str, name: str, input_text: str | None, now: datetime
+    instance_id: str,
+    execution_id: str,
+    name: str,
+    input_text: str | None,
+    now: datetime,
+    *,
+    parent: Event | None = None,
 ) -> Event:
-    """First event of an execution; `input_text` is the JSON text as the client sent it."""
+    """First event of an execution; `input_text` is the JSON text as the client sent it.
+
+    `parent` is the `ParentInstance` member of a sub-orchestration, as `parent_instance` makes it.
+    """
     return event(
         EventType.EXECUTION_STARTED,
         now,
         OrchestrationInstance={"InstanceId": instance_id, "ExecutionId": execution_id},
-        ParentInstance=None,
+        ParentInstance=parent,
         Name=name,
         Version="",
         Input=input_text,
@@ -100,4 +110,26 @@ def execution_started(
         ParentTraceContext=None,
         ScheduledStartTime=None,
         Generation=0,
+    )
+
+
+def parent_instance(instance_id: str, execution_id: str, task_id: int, name: str) -> Event:
+    """The `ParentInstance` of a sub-orchestration: who started it, under which task id."""
+    return {
+        "Name": name,
+        "OrchestrationInstance": {"InstanceId": instance_id, "ExecutionId": execution_id},
+        "TaskScheduleId": task_id,
+        "Version": "",
+    }
+
+
+def sub_orchestration_failed(task_id: int, reason: str | None, details: str | None, now: datetime) -> Event:
+    """What an orchestration gets when one that it started failed or was terminated."""
+    return event(
+        EventType.SUB_ORCHESTRATION_INSTANCE_FAILED,
+        now,
+        TaskScheduledId=task_id,
+        Reason=reason,
+        Details=details,
+        FailureDetails=None,
     )

@@ -1,123 +1,25 @@
-"""The task hub: instances, histories, messages, activities and timers in one SQLite file.
+"""The task hub: instances, histories, messages, activities, timers and entities in one SQLite file.
 
 Every public method that writes is one transaction, so a process killed at any moment leaves a whole state.
 With the write-ahead log and synchronous=NORMAL a killed process loses nothing; a power cut may lose moments.
 """
 
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 import msgspec
 
-from devhost.durable.history import Event, Status, utc_text
-from devhost.durable.hub_schema import SCHEMA
-from devhost.durable.instance_filter import InstanceFilter
-from devhost.durable.records import ActivityWork, Episode, EpisodeChange, Instance, InstanceActive
+from devhost.durable.entity_store import EntityStore
+from devhost.durable.history import Event, sub_orchestration_failed, utc_text
+from devhost.durable.hub_file import event_text
+from devhost.durable.instance_store import InstanceStore
+from devhost.durable.records import ActivityWork, ChildStart, Committed, Episode, EpisodeChange
+from devhost.durable.timer_store import TimerStore
 
-_INSTANCE_COLUMNS = "instance_id, execution_id, name, status, input, output, custom_status, created, updated"
-_EVERY_INSTANCE = InstanceFilter()
+_ACTIVITY_COLUMNS = "activity_id, instance_id, execution_id, task_id, name, input"
 
 
-class TaskHub:
-    """The store of one hub. All calls are short and come from one thread."""
-
-    def __init__(self, path: Path) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(SCHEMA)
-        self._version_seen = self._data_version()
-
-    def close(self) -> None:
-        """Close the file; the write-ahead log is folded in."""
-        self._db.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._db
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:  # a COMMIT that fails may have ended it
-                self._db.execute("ROLLBACK")
-            raise
-
-    def was_changed_elsewhere(self) -> bool:
-        """Whether another process has written since this was last asked."""
-        before, self._version_seen = self._version_seen, self._data_version()
-        return self._version_seen != before
-
-    def _data_version(self) -> int:
-        """A number that changes with each transaction of another connection (SQLite documentation)."""
-        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
-
-    def create_instance(
-        self, instance_id: str, execution_id: str, name: str, started: Event, now: datetime
-    ) -> None:
-        """Store a Pending instance and its first message over an ended one, if any. Raises InstanceActive."""
-        with self._transaction() as db:
-            existing = self.instance(instance_id)
-            if existing is not None:
-                if not existing.status.is_final:
-                    raise InstanceActive(existing.status)
-                self._forget(instance_id)
-            values = (instance_id, execution_id, name, int(Status.PENDING), started["Input"], None, None)
-            db.execute(
-                f"INSERT INTO instances ({_INSTANCE_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)",  # noqa: S608 (a constant)
-                (*values, utc_text(now), utc_text(now)),
-            )
-            self._add_message(instance_id, execution_id, started)
-
-    def _forget(self, instance_id: str) -> None:
-        for table in ("instances", "history", "messages", "activities", "timers"):
-            self._db.execute(f"DELETE FROM {table} WHERE instance_id = ?", (instance_id,))  # noqa: S608 (constants)
-
-    def _add_message(self, instance_id: str, execution_id: str | None, event: Event) -> None:
-        self._db.execute(
-            "INSERT INTO messages (instance_id, execution_id, event) VALUES (?,?,?)",
-            (instance_id, execution_id, _text(event)),
-        )
-
-    def instance(self, instance_id: str) -> Instance | None:
-        """One instance, or None."""
-        row = self._db.execute(
-            f"SELECT {_INSTANCE_COLUMNS} FROM instances WHERE instance_id = ?",  # noqa: S608 (a constant)
-            (instance_id,),
-        ).fetchone()
-        return _instance(row) if row else None
-
-    def instances(
-        self,
-        wanted: InstanceFilter = _EVERY_INSTANCE,
-        *,
-        after: tuple[str, str] = ("", ""),
-        limit: int = -1,
-    ) -> list[Instance]:
-        """At most `limit` instances that fit, oldest first, after a place (moment of creation and id)."""
-        condition, values = wanted.sql()
-        rows = self._db.execute(
-            f"SELECT {_INSTANCE_COLUMNS} FROM instances WHERE (created, instance_id) > (?, ?) AND {condition}"  # noqa: S608 (constants)
-            " ORDER BY created, instance_id LIMIT ?",
-            (*after, *values, limit),
-        )
-        return [_instance(row) for row in rows]
-
-    def history(self, instance_id: str) -> list[str]:
-        """Stored events as JSON texts, in order."""
-        rows = self._db.execute(
-            "SELECT event FROM history WHERE instance_id = ? ORDER BY position", (instance_id,)
-        )
-        return [row[0] for row in rows]
-
-    def add_event(self, instance_id: str, event: Event) -> None:
-        """Store a message that is for whatever execution runs (an external event, a termination)."""
-        with self._transaction():
-            self._add_message(instance_id, None, event)
+class TaskHub(InstanceStore, TimerStore, EntityStore):
+    """The store of one hub."""
 
     def waiting_instances(self) -> list[str]:
         """Ids of the instances that have messages, in the order in which those came."""
@@ -147,21 +49,25 @@ class TaskHub:
                     fitting.sort(key=lambda row: row[1] is None)
                 messages = [msgspec.json.decode(row[2]) for row in fitting]
                 return Episode(instance, past, messages, rows[-1][0])
-        with self._transaction() as db:
-            db.execute(
-                "DELETE FROM messages WHERE instance_id = ? AND message_id <= ?", (instance_id, rows[-1][0])
-            )
+        with self._transaction():
+            self._drop_messages(instance_id, rows[-1][0])
         return None
 
-    def commit_episode(self, episode: Episode, change: EpisodeChange) -> list[ActivityWork]:
-        """Store one step as a whole and return the activities that it scheduled."""
-        instance_id = episode.instance.instance_id
-        execution_id, input_text = episode.instance.execution_id, episode.instance.input_text
+    def _drop_messages(self, instance_id: str, last_message_id: int) -> None:
+        self._db.execute(
+            "DELETE FROM messages WHERE instance_id = ? AND message_id <= ?", (instance_id, last_message_id)
+        )
+
+    def commit_episode(self, episode: Episode, change: EpisodeChange) -> Committed:
+        """Store one step as a whole, with all that it sends to others, and say what there is to do now."""
+        instance = episode.instance
+        instance_id, execution_id, input_text = (
+            instance.instance_id,
+            instance.execution_id,
+            instance.input_text,
+        )
         with self._transaction() as db:
-            db.execute(
-                "DELETE FROM messages WHERE instance_id = ? AND message_id <= ?",
-                (instance_id, episode.last_message_id),
-            )
+            self._drop_messages(instance_id, episode.last_message_id)
             if change.starts_over:
                 db.execute("DELETE FROM history WHERE instance_id = ?", (instance_id,))
                 execution_id, input_text = change.starts_over
@@ -184,35 +90,69 @@ class TaskHub:
                 " updated = ? WHERE instance_id = ?",
                 (execution_id, input_text, status, change.output, change.custom_status, updated, instance_id),
             )
-            return [
-                self._add_activity(instance_id, execution_id, *activity) for activity in change.activities
-            ]
+            activities = [self._add_activity(instance_id, execution_id, *one) for one in change.activities]
+            woken = self._send(episode, change)
+        return Committed(activities, woken, list(dict.fromkeys(to for to, _ in change.entity_messages)))
 
     def _append(self, instance_id: str, first: int, events: Sequence[Event]) -> None:
-        rows = [(instance_id, first + index, _text(event)) for index, event in enumerate(events)]
+        rows = [(instance_id, first + index, event_text(event)) for index, event in enumerate(events)]
         self._db.executemany("INSERT INTO history (instance_id, position, event) VALUES (?,?,?)", rows)
+
+    def _send(self, episode: Episode, change: EpisodeChange) -> list[str]:
+        """Store what a step sends to others; returns the instances that have messages now."""
+        woken = [episode.instance.instance_id] if change.messages else []
+        woken += [self._start_child(episode, child, change) for child in change.children]
+        parent = episode.instance.parent
+        if change.to_parent is not None and parent is not None:
+            self._add_message(parent.instance_id, parent.execution_id, change.to_parent)
+            woken.append(parent.instance_id)
+        for entity_id, body in change.entity_messages:
+            self._add_entity_message(entity_id, body)
+        return list(dict.fromkeys(woken))
+
+    def _start_child(self, episode: Episode, child: ChildStart, change: EpisodeChange) -> str:
+        """Start one, or fail it for its parent when its id is taken; returns who has a message now."""
+        existing = self.instance(child.instance_id)
+        if existing is None or existing.status.is_final:
+            self._insert(
+                child.instance_id,
+                child.execution_id,
+                child.name,
+                child.started,
+                change.updated,
+                replaces=existing is not None,
+            )
+            return child.instance_id
+        reason = f"An Orchestration instance with the status {existing.status.text} already exists."
+        refused = sub_orchestration_failed(child.task_id, reason, None, change.updated)
+        self._add_message(episode.instance.instance_id, episode.instance.execution_id, refused)
+        return episode.instance.instance_id
 
     def _add_activity(
         self, instance_id: str, execution_id: str, task_id: int, name: str, input_text: str | None
-    ) -> ActivityWork:
+    ) -> int:
         cursor = self._db.execute(
             "INSERT INTO activities (instance_id, execution_id, task_id, name, input) VALUES (?,?,?,?,?)",
             (instance_id, execution_id, task_id, name, input_text),
         )
-        return ActivityWork(cursor.lastrowid or 0, instance_id, execution_id, task_id, name, input_text)
+        return int(cursor.lastrowid or 0)
+
+    def pending_activity_ids(self) -> list[int]:
+        """Ids of the activities without a result, oldest first: what a restarted host dispatches again."""
+        return [row[0] for row in self._db.execute("SELECT activity_id FROM activities ORDER BY activity_id")]
 
     def pending_activities(self) -> list[ActivityWork]:
-        """Activities without a result, oldest first: what a restarted host dispatches again."""
-        rows = self._db.execute(
-            "SELECT activity_id, instance_id, execution_id, task_id, name, input FROM activities"
-            " ORDER BY activity_id"
-        )
+        """The activities without a result, oldest first, with their inputs."""
+        rows = self._db.execute(f"SELECT {_ACTIVITY_COLUMNS} FROM activities ORDER BY activity_id")  # noqa: S608 (a constant)
         return [ActivityWork(*row) for row in rows]
 
-    def has_activity(self, work: ActivityWork) -> bool:
-        """Whether an activity still waits for its result; a purge takes it away."""
-        found = self._db.execute("SELECT 1 FROM activities WHERE activity_id = ?", (work.activity_id,))
-        return found.fetchone() is not None
+    def activity(self, activity_id: int) -> ActivityWork | None:
+        """An activity that waits for its result, or None; a purge takes it away."""
+        row = self._db.execute(
+            f"SELECT {_ACTIVITY_COLUMNS} FROM activities WHERE activity_id = ?",  # noqa: S608 (a constant)
+            (activity_id,),
+        ).fetchone()
+        return ActivityWork(*row) if row else None
 
     def complete_activity(self, work: ActivityWork, event: Event) -> None:
         """Replace an activity by the message with its result; one that is gone has none."""
@@ -220,58 +160,3 @@ class TaskHub:
             gone = db.execute("DELETE FROM activities WHERE activity_id = ?", (work.activity_id,))
             if gone.rowcount:
                 self._add_message(work.instance_id, work.execution_id, event)
-
-    def next_timer(self) -> str | None:
-        """Moment of the next timer as UTC text, or None."""
-        row = self._db.execute("SELECT MIN(fire_at) FROM timers").fetchone()
-        return row[0] if row else None
-
-    def due_timers(self, now: datetime) -> list[tuple[str, str, int, str]]:
-        """Instance id, execution id, task id and moment of each timer that is due, earliest first."""
-        return self._db.execute(
-            "SELECT instance_id, execution_id, task_id, fire_at FROM timers WHERE fire_at <= ?"
-            " ORDER BY fire_at",
-            (utc_text(now),),
-        ).fetchall()
-
-    def fire_timers(self, fired: Iterable[tuple[tuple[str, str, int, str], Event]]) -> None:
-        """Replace timers by their messages."""
-        with self._transaction() as db:
-            for (instance_id, execution_id, task_id, _), event in fired:
-                db.execute(
-                    "DELETE FROM timers WHERE instance_id = ? AND execution_id = ? AND task_id = ?",
-                    (instance_id, execution_id, task_id),
-                )
-                self._add_message(instance_id, execution_id, event)
-
-    def purge(self, instance_ids: Iterable[str]) -> int:
-        """Forget ended instances; others are left. Returns how many went."""
-        gone = 0
-        with self._transaction():
-            for instance_id in instance_ids:
-                found = self.instance(instance_id)
-                if found is not None and found.status.is_final:
-                    self._forget(instance_id)
-                    gone += 1
-        return gone
-
-    def timer_trigger_status(self, function: str) -> str | None:
-        """Stored schedule status of a timer function (JSON text), or None."""
-        row = self._db.execute("SELECT status FROM timer_triggers WHERE function = ?", (function,)).fetchone()
-        return row[0] if row else None
-
-    def store_timer_trigger_status(self, function: str, status: str) -> None:
-        """Store the schedule status of a timer function."""
-        with self._transaction() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO timer_triggers (function, status) VALUES (?,?)", (function, status)
-            )
-
-
-def _instance(row: Any) -> Instance:
-    instance_id, execution_id, name, status, *texts = row
-    return Instance(instance_id, execution_id, name, Status(status), *texts)
-
-
-def _text(event: Event) -> str:
-    return msgspec.json.encode(event).decode()

@@ -95,7 +95,7 @@ class Client:
 async def run_and_die(path: Path, statements: int) -> tuple[Simulation, bool]:
     simulation = Simulation(path, durable_functions(representative()))
     mortal = MortalConnection(simulation.hub._db, statements)
-    simulation.hub._db = mortal  # type: ignore[assignment]
+    simulation.hub._db = mortal
     client = Client(simulation)
     has_died = False
     try:

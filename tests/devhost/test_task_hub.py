@@ -92,7 +92,7 @@ def test_a_step_that_fails_to_be_stored_changes_nothing(hub: TaskHub) -> None:
 def test_a_restart_finds_activities_timers_and_messages(tmp_path: Path) -> None:
     hub = TaskHub(tmp_path / "hub.sqlite")
     create(hub)
-    work = hub.commit_episode(
+    committed = hub.commit_episode(
         loaded(hub),
         EpisodeChange(
             history=[raised()],
@@ -103,6 +103,8 @@ def test_a_restart_finds_activities_timers_and_messages(tmp_path: Path) -> None:
             timers=[(2, NOW + timedelta(seconds=5))],
         ),
     )
+    work = hub.pending_activities()
+    assert [one.activity_id for one in work] == hub.pending_activity_ids() == committed.activities
     hub.complete_activity(work[0], event(EventType.TASK_COMPLETED, NOW, TaskScheduledId=0, Result="1"))
     hub.close()
     hub = TaskHub(tmp_path / "hub.sqlite")
@@ -154,13 +156,14 @@ def test_a_purge_takes_everything_that_an_instance_left(hub: TaskHub) -> None:
         activities=[(0, "a", None)],
         timers=[(1, NOW)],
     )
-    (work,) = hub.commit_episode(loaded(hub), ended)
+    (activity_id,) = hub.commit_episode(loaded(hub), ended).activities
     hub.add_event("i", raised())
-    assert hub.has_activity(work)
+    work = hub.activity(activity_id)
+    assert work is not None
     assert hub.purge(["i"]) == 1
     for table in ("instances", "history", "messages", "activities", "timers"):
         assert hub._db.execute(f"SELECT COUNT(*) FROM {table}").fetchone() == (0,), table  # noqa: S608
-    assert not hub.has_activity(work)
+    assert hub.activity(activity_id) is None
     hub.complete_activity(work, event(EventType.TASK_COMPLETED, NOW, TaskScheduledId=0, Result="1"))
     assert hub.waiting_instances() == []
 
@@ -176,7 +179,7 @@ def test_a_list_walks_along_an_index_and_sorts_nothing(hub: TaskHub) -> None:
 
 
 def test_the_file_says_which_layout_it_has(hub: TaskHub) -> None:
-    assert hub._db.execute("PRAGMA user_version").fetchone() == (1,)
+    assert hub._db.execute("PRAGMA user_version").fetchone() == (2,)
 
 
 def test_a_list_is_filtered_and_goes_on_where_it_stopped(hub: TaskHub) -> None:

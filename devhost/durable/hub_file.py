@@ -1,0 +1,68 @@
+"""The SQLite file of a task hub: how it is opened, and what one transaction is."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from devhost.durable.history import Event
+from devhost.durable.hub_schema import bring_up_to_date
+
+_to_json = msgspec.json.Encoder().encode
+
+
+class HubFile:
+    """An open task hub. All calls are short and come from one thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make it. Raises HostStartError when a newer devhost wrote it."""
+        self._db: Any = sqlite3.connect(path, isolation_level=None, cached_statements=256)
+        try:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            bring_up_to_date(self._db, path)
+        except BaseException:
+            self._db.close()
+            raise
+        self._version_seen = self._data_version()
+
+    def close(self) -> None:
+        """Close the file; the write-ahead log is folded in."""
+        self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Any]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._db
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:  # a COMMIT that fails may have ended it
+                self._db.execute("ROLLBACK")
+            raise
+
+    def was_changed_elsewhere(self) -> bool:
+        """Whether another process has written since this was last asked."""
+        before, self._version_seen = self._version_seen, self._data_version()
+        return self._version_seen != before
+
+    def _data_version(self) -> int:
+        """A number that changes with each transaction of another connection (SQLite documentation)."""
+        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
+    def _add_message(self, instance_id: str, execution_id: str | None, event: Event) -> None:
+        self._db.execute(
+            "INSERT INTO messages (instance_id, execution_id, event) VALUES (?,?,?)",
+            (instance_id, execution_id, event_text(event)),
+        )
+
+    def _add_entity_message(self, entity_id: str, body: str) -> None:
+        self._db.execute("INSERT INTO entity_messages (entity_id, body) VALUES (?,?)", (entity_id, body))
+
+
+def event_text(event: Event) -> str:
+    """An event as the hub stores it."""
+    return _to_json(event).decode()
