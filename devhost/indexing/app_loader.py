@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import traceback
+import types
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +14,17 @@ from typing import Any
 
 import azure.functions as func
 
+import devhost
 from devhost.app_settings import app_setting
 from devhost.errors import AppLoadError, FunctionRefused
 from devhost.indexing.binding_rules import check_function, check_route_conflict
 from devhost.indexing.function_binding import Binding, FunctionDefinition
 from devhost.indexing.function_signature import read_signature
+
+_MODULE_MISSING = (
+    "Cannot find module. Please check the requirements.txt file for the missing module. "
+    "For more info, please refer the troubleshooting guide: https://aka.ms/functions-modulenotfound."
+)
 
 
 @dataclass(slots=True)
@@ -41,28 +48,39 @@ def load_app(script_root: Path, only: Collection[str] = ()) -> LoadedApp:
 
     Raises AppLoadError when the app as a whole does not index.
     """
-    os.chdir(script_root)
-    sys.path.insert(0, str(script_root))
-    module_name = Path(os.environ.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py")).stem
-    try:
-        module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # the user's module may raise anything, even at import
-        raise AppLoadError(f"{type(error).__name__}: {error}\n{traceback.format_exc()}".rstrip()) from error
+    file_name = os.environ.get("PYTHON_SCRIPT_FILE_NAME") or "function_app.py"
+    module = _import_app(script_root, file_name)
+    # The same app under two names is two to the worker, too.
     registers = [value for value in vars(module).values() if isinstance(value, func.FunctionRegister)]
-    unique = {id(value): value for value in registers}
-    if not unique:
+    if not registers:
+        raise AppLoadError(f"ValueError: Could not find top level function app instances in {file_name}.")
+    if len(registers) > 1:
         raise AppLoadError(
-            f"ValueError: Could not find top level function app instances in {module_name}.py."
-        )
-    if len(unique) > 1:
-        raise AppLoadError(
-            f"ValueError: More than one top level function app instances are defined in {module_name}.py."
+            f"ValueError: More than one {type(registers[0]).__name__} or other top "
+            "level function app instances are defined."
         )
     try:
-        functions = next(iter(unique.values())).get_functions()
+        functions = registers[0].get_functions()
     except Exception as error:  # decorators validate late, with errors of any type
         raise AppLoadError(f"{type(error).__name__}: {error}") from error
     return _index(functions, {name.lower() for name in only})
+
+
+def _import_app(script_root: Path, file_name: str) -> types.ModuleType:
+    os.chdir(script_root)
+    # What lies beside the package devhost is no library of the app: on Azure it would not be there.
+    home = Path(devhost.__file__).resolve().parent.parent
+    if home.name not in ("site-packages", "dist-packages"):
+        sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != home]
+    sys.path.insert(0, str(script_root))
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module(Path(file_name).stem)
+    except (Exception, SystemExit) as error:  # the user's module may raise anything, even at import
+        reason = f"{type(error).__name__}: {error}"
+        if isinstance(error, ImportError):
+            reason += ". " + _MODULE_MISSING
+        raise AppLoadError(f"{reason}\n{traceback.format_exc()}".rstrip()) from error
 
 
 def _index(functions: list[Any], only: set[str]) -> LoadedApp:
@@ -119,7 +137,10 @@ def _binding(raw: dict[str, Any]) -> Binding:
 
 
 def _is_disabled(name: str) -> bool:
-    value = (
-        app_setting(f"AzureWebJobs.{name}.Disabled") or app_setting(f"AzureWebJobs__{name}__Disabled") or ""
+    spellings = (
+        f"AzureWebJobs.{name}.Disabled",
+        f"AzureWebJobs__{name}__Disabled",
+        f"AzureWebJobs_{name}_Disabled",
     )
+    value = next((found for found in map(app_setting, spellings) if found), "")
     return value.strip().lower() in ("1", "true")

@@ -180,8 +180,6 @@ class Invoker:
         if signature.return_binding is None:
             return None
         explicit = next((binding for binding in function.bindings if binding.name == "$return"), None)
-        if result is None and explicit is not None:
-            return None
         returned = _encode(signature.return_binding, result, signature.return_type)
         if explicit is not None and explicit.type != "http":
             await self.outputs[explicit.type](explicit, returned)
@@ -196,12 +194,16 @@ def _is_being_cancelled() -> bool:
 def _decode(converter_name: str, datum: Datum, metadata: Mapping[str, Datum]) -> Any:
     if converter_name == "generic":
         if datum.type not in ("string", "bytes", "json", None):
-            raise NotImplementedError(
-                f"unexpected type of data received for the generic binding: {datum.type!r}"
-            )
+            raise ValueError(f'unexpected type of data received for the "generic" binding: {datum.type!r}')
         return datum.value
     converter = converter_of(converter_name)
-    return converter.decode(datum, trigger_metadata=metadata)
+    try:
+        return converter.decode(datum, trigger_metadata=metadata)
+    except NotImplementedError:
+        raise TypeError(
+            "unable to decode incoming TypedData: unsupported combination of "
+            f"TypedData field {datum.type!r} and expected binding type {converter}"
+        ) from None
 
 
 def _encode(converter_name: str, value: Any, python_type: Any) -> Datum:
@@ -210,8 +212,18 @@ def _encode(converter_name: str, value: Any, python_type: Any) -> Datum:
             return Datum(value, "string")
         if isinstance(value, bytes | bytearray):
             return Datum(bytes(value), "bytes")
-        raise NotImplementedError(f"unable to encode outgoing value of type {type(value).__name__}")
+        raise _not_encodable("GenericBinding", value)
     converter = converter_of(converter_name)
-    encoded = converter.encode(value, expected_type=python_type)
+    try:
+        encoded = converter.encode(value, expected_type=python_type)
+    except NotImplementedError:
+        raise _not_encodable(converter, value) from None
     assert isinstance(encoded, Datum)
     return encoded
+
+
+def _not_encodable(converter: object, value: object) -> TypeError:
+    return TypeError(
+        f'unable to encode outgoing TypedData: unsupported type "{converter}" '
+        f'for Python type "{type(value).__name__}"'
+    )

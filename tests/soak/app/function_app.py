@@ -5,6 +5,7 @@ from pathlib import Path
 
 import azure.durable_functions as df
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from agent.jobs import catalog
 from tests.soak.jobs import SOAK_JOBS
 
@@ -12,7 +13,6 @@ catalog.JOBS.extend(SOAK_JOBS)
 
 # This module has the name of that one, which is looked for anew.
 del sys.modules["function_app"]
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 import function_app  # noqa: E402
 
 app: df.DFApp = function_app.app

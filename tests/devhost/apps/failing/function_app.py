@@ -8,6 +8,7 @@ from typing import Any
 
 import azure.durable_functions as df
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[4]))
 from agent.answer import Answer
 from agent.jobs import catalog
 from agent.jobs.definition import Done, Job, Outcome
@@ -46,7 +47,6 @@ catalog.JOBS.append(Shake())
 
 # This module has the name of that one, which is looked for anew.
 del sys.modules["function_app"]
-sys.path.insert(0, str(Path(__file__).resolve().parents[4]))
 import function_app  # noqa: E402
 
 app: df.DFApp = function_app.app

@@ -1,4 +1,4 @@
-"""How a function is called, and what becomes of what it gives."""
+"""Contract B1, invocation: how a function is called, and what becomes of what it gives."""
 
 import asyncio
 import threading
@@ -7,10 +7,12 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import azure.durable_functions as df
 import azure.functions as func
 import pytest
 from azure.functions.meta import Datum
 
+from devhost.durable.client_binding import DurableClientUrls
 from devhost.indexing.function_binding import Binding, FunctionDefinition
 from devhost.indexing.function_signature import read_signature
 from devhost.invocation.invoker import FunctionTimeout, InvocationResult, Invoker
@@ -133,3 +135,64 @@ async def test_a_cancelled_call_is_cancelled() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_nothing_returned_to_a_return_binding_fails_the_call_with_the_workers_words() -> None:
+    def forgets(text: str) -> None: ...
+
+    back = Binding("$return", "queue", "OUT", {"queueName": "q"})
+    forgets.__annotations__.pop("return")
+    sent: list[Any] = []
+    result = await call(forgets, back, sent=sent)
+    assert result.error_text.startswith("TypeError: unable to encode outgoing TypedData: unsupported type")
+    assert result.error_text.endswith('for Python type "NoneType"')
+    assert sent == []
+
+
+async def test_a_context_says_who_is_called_and_is_not_being_retried() -> None:
+    seen: list[Any] = []
+
+    def asks(text: str, context: func.Context) -> None:
+        seen.append(context)
+
+    result = await call(asks)
+    (context,) = seen
+    assert context.invocation_id == result.invocation_id
+    assert (context.function_name, context.function_directory) == ("f", "//f")
+    assert context.trace_context.trace_state == ""
+    assert context.retry_context.retry_count == 0
+
+
+async def test_the_thread_pool_has_as_many_threads_as_the_setting_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PYTHON_THREADPOOL_THREAD_COUNT", "2")
+    at_once, most, both = 0, 0, threading.Barrier(2)
+
+    def counted(text: str) -> None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        both.wait(10)  # two have to be inside before either may go
+        at_once -= 1
+
+    invoker = Invoker("/", None)
+    calls = [invoker.invoke(define(counted), Datum("input", "string")) for _ in range(4)]
+    assert all(result.succeeded for result in await asyncio.gather(*calls))
+    assert most == 2
+
+
+async def test_a_durable_client_needs_an_asynchronous_function() -> None:
+    app = df.DFApp()
+
+    @app.queue_trigger(arg_name="text", queue_name="q", connection="c")  # type: ignore[untyped-decorator]
+    @app.durable_client_input(client_name="client")  # type: ignore[untyped-decorator]
+    def begins(text: str, client: df.DurableOrchestrationClient) -> None: ...
+
+    (function,) = app.get_functions()
+    client = Binding("client", "durableClient", "IN", {})
+    invoker = Invoker("/", None)
+    urls = DurableClientUrls("Hub", 7071, "127.0.0.1")
+    invoker.inputs["durableClient"] = urls.client_datum
+    result = await invoker.invoke(define(function.get_user_function(), client), Datum("input", "string"))
+    assert result.error_text == "TypeError: object NoneType can't be used in 'await' expression"
