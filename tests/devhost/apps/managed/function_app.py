@@ -71,7 +71,8 @@ def _shown(result: object) -> object:
     if isinstance(result, list):
         return [_shown(item) for item in result]
     if isinstance(result, DurableOrchestrationStatus):
-        return {"found": bool(result), **result.to_json(), "events": getattr(result, "historyEvents", None)}
+        events = getattr(result, "historyEvents", None)
+        return {"found": True, **result.to_json(), "events": events} if result else {"found": False}
     if isinstance(result, PurgeHistoryResult):
         return result.instances_deleted
     if isinstance(result, EntityStateResponse):
