@@ -40,7 +40,6 @@ def differences(app: LoadedApp, queues: QueueSettings) -> list[str]:
             "timer schedules are read in UTC, or in the zone that WEBSITE_TIME_ZONE names, never in the "
             "machine's own; on Azure, Linux Consumption and Flex Consumption know UTC only",
             "the status of timers is kept in the data directory",
-            "a timer's @retry policy is not applied",
         ]
     if "httpTrigger" in kinds:
         found.append("authorization levels are not checked (as under `func start`)")

@@ -28,6 +28,7 @@ from devhost.http.admin_api import AdminApi
 from devhost.http.http_listener import HttpListener
 from devhost.indexing.app_loader import LoadedApp, load_app
 from devhost.invocation.invoker import Invoker
+from devhost.invocation.retry_policy import retry_warnings
 from devhost.queue.queue_listener import QueueListener
 from devhost.queue.queue_output import QueueOutput
 from devhost.queue.queue_settings import QueueSettings, read_queue_settings
@@ -61,12 +62,14 @@ class _Parts:
 
     http: HttpListener
     admin: AdminApi
+    invoker: Invoker
     dispatcher: Dispatcher
     queues: Sequence[QueueListener]
     timers: Sequence[TimerListener]
 
     async def stop(self) -> None:
         self.http.close_functions()
+        self.invoker.stop_retrying()
         # HTTP stays up while functions end, for they may be calling the management API.
         await asyncio.gather(
             self.dispatcher.stop(_GRACE_SECONDS),
@@ -160,7 +163,7 @@ class Host:
         )
         queues = [QueueListener(f, invoker, storage, self._queues) for f in app.of_type("queueTrigger")]
         timers = [TimerListener(f, invoker, hub, utc_now, self._zone) for f in app.of_type("timerTrigger")]
-        return _Parts(http, admin, dispatcher, queues, timers)
+        return _Parts(http, admin, invoker, dispatcher, queues, timers)
 
     async def _serve(
         self,
@@ -206,6 +209,8 @@ class Host:
             logger.info("%s", line, extra=WITHOUT_TIME)
         for line in differences(app, self._queues):
             logger.info("%s", line, extra=WITHOUT_TIME)
+        for warning in retry_warnings(app.functions):
+            logger.warning("%s", warning)
         logger.info("Task hub '%s', data in %s", self._hub_name, options.data_dir)
         logger.info("Host started (%dms)", (time.monotonic() - began) * 1000)
         logger.info("Job host started")

@@ -20,6 +20,7 @@ from devhost.errors import AppLoadError, FunctionRefused
 from devhost.indexing.binding_rules import check_function, check_route_conflict
 from devhost.indexing.function_binding import Binding, FunctionDefinition
 from devhost.indexing.function_signature import read_signature
+from devhost.indexing.retry_settings import read_retry_policy
 
 _MODULE_MISSING = (
     "Cannot find module. Please check the requirements.txt file for the missing module. "
@@ -94,9 +95,10 @@ def _index(functions: list[Any], only: set[str]) -> LoadedApp:
             (function, name, bindings, read_signature(name, function.get_user_function(), bindings))
         )
     for function, name, bindings, signature in signatures:
-        if only and name.lower() not in only:
-            continue
         try:
+            retry = read_retry_policy(function.get_settings_dict("retry_policy"))
+            if only and name.lower() not in only:
+                continue
             resolved = check_function(name, bindings)
             trigger = next((binding for binding in resolved if binding.is_trigger), None)
             if trigger is None:
@@ -117,6 +119,7 @@ def _index(functions: list[Any], only: set[str]) -> LoadedApp:
                 signature=signature,
                 is_async=inspect.iscoroutinefunction(user_function),
                 is_disabled=_is_disabled(name),
+                retry=retry,
             )
         )
     declared = {_activity_name(name, bindings) for _, name, bindings, _ in signatures}

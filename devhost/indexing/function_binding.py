@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from devhost.indexing.retry_settings import RetryPolicy
+
 
 @dataclass(frozen=True, slots=True)
 class Binding:
@@ -42,6 +44,7 @@ class FunctionDefinition:
     signature: Signature
     is_async: bool
     is_disabled: bool = False
+    retry: RetryPolicy | None = None
 
     def http_path(self, prefix: str) -> str:
         """Path template of an HTTP function below the host, under the app's route prefix."""

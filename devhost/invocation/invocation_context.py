@@ -3,6 +3,7 @@
 import os
 import threading
 import types
+from dataclasses import dataclass
 from typing import Any
 
 import azure.functions as func
@@ -15,18 +16,44 @@ def new_invocation_id() -> str:
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
+@dataclass(frozen=True, slots=True)
+class RpcException:
+    """A failure as the host hands it to the worker; empty texts where there was none."""
+
+    source: str = ""
+    stack_trace: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryContext:
+    """Which retry this is (0: the first attempt), how many there may be (-1: any number), and why."""
+
+    retry_count: int = 0
+    max_retry_count: int = 0
+    exception: RpcException = RpcException()
+
+
+NO_RETRY = RetryContext()
+
+
 class InvocationContext(func.Context):
     """The `context` parameter of a function."""
 
     def __init__(
-        self, invocation_id: str, function_name: str, directory: str, local: threading.local
+        self,
+        invocation_id: str,
+        function_name: str,
+        directory: str,
+        local: threading.local,
+        retry: RetryContext = NO_RETRY,
     ) -> None:
         self._invocation_id = invocation_id
         self._function_name = function_name
         self._directory = directory
         self._local = local
         self._trace = types.SimpleNamespace(trace_parent="", trace_state="", attributes={})
-        self._retry = types.SimpleNamespace(retry_count=0, max_retry_count=0, exception=None)
+        self._retry = retry
 
     @property
     def invocation_id(self) -> str:

@@ -5,7 +5,6 @@ import functools
 import logging
 import os
 import threading
-import time
 import traceback
 import types
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,9 +17,17 @@ from typing import Any
 from azure.functions.meta import Datum
 
 from devhost.indexing.function_binding import Binding, FunctionDefinition
-from devhost.indexing.function_signature import converter_of
-from devhost.invocation.invocation_context import InvocationContext, OutValue, new_invocation_id
+from devhost.invocation.binding_value import decode, encode
+from devhost.invocation.invocation_context import (
+    NO_RETRY,
+    InvocationContext,
+    OutValue,
+    RetryContext,
+    new_invocation_id,
+)
 from devhost.invocation.invocation_log import log_begin, log_end
+from devhost.invocation.retry_policy import applied_policy, with_retries
+from devhost.invocation.run_log import Run, RunLog
 from devhost.invocation.time_limit import TimeLimit
 from devhost.storable_text import describe, storable
 
@@ -78,16 +85,34 @@ class Invoker:
         self._pool = ThreadPoolExecutor(int(count) if count.isdigit() and int(count) else None, "function")
         self.inputs: dict[str, InputSource] = {}
         self.outputs: dict[str, OutputWriter] = {}
+        self.run_log = RunLog()
+        self._stopping = asyncio.Event()
+
+    def stop_retrying(self) -> None:
+        """From now on a failed call is not made again, whatever its `@retry` says: the host is stopping."""
+        self._stopping.set()
 
     async def invoke(
         self, function: FunctionDefinition, value: Datum, metadata: Mapping[str, Datum] | None = None
     ) -> InvocationResult:
-        """Call `function` with its trigger's value. Never raises but when it is cancelled."""
+        """Call `function` with its trigger's value, and again after a failure as its `@retry` says.
+
+        Never raises but when it is cancelled.
+        """
+        policy = applied_policy(function)
+        if policy is None:
+            return await self._attempt(function, value, metadata or {}, NO_RETRY)
+        attempt = functools.partial(self._attempt, function, value, metadata or {})
+        return await with_retries(policy, attempt, self._stopping)
+
+    async def _attempt(
+        self, function: FunctionDefinition, value: Datum, metadata: Mapping[str, Datum], retry: RetryContext
+    ) -> InvocationResult:
         invocation_id = new_invocation_id()
         log_begin(function.name, invocation_id)
-        started = time.monotonic()
+        run = self.run_log.begin(function.name, invocation_id)
         try:
-            returned = await self._call(function, value, metadata or {}, invocation_id)
+            returned = await self._call(function, value, metadata, invocation_id, retry)
         except BaseException as error:  # a user's function may raise anything; the host must outlive it
             if isinstance(error, KeyboardInterrupt):
                 raise
@@ -95,25 +120,29 @@ class Invoker:
                 logger.warning(
                     "Cancelled 'Functions.%s' (Id=%s): the host is stopping.", function.name, invocation_id
                 )
+                self.run_log.end(function.name, run, "Cancelled: the host is stopping.")
                 raise
             error.__traceback__ = _user_frames(error.__traceback__)
-            self._log_end(function, invocation_id, started, error)
+            self._end(function, run, error)
             return InvocationResult(invocation_id, error=error)
-        self._log_end(function, invocation_id, started, None)
+        self._end(function, run, None)
         return InvocationResult(invocation_id, returned)
 
-    def _log_end(
-        self, function: FunctionDefinition, invocation_id: str, started: float, error: BaseException | None
-    ) -> None:
+    def _end(self, function: FunctionDefinition, run: Run, error: BaseException | None) -> None:
         shown = error
         if error is not None and function.trigger.type == "orchestrationTrigger":
             # An orchestrator's error carries its whole state; its cause is what the developer wants to see.
             shown = error.__cause__ or error
-        seconds = time.monotonic() - started
-        log_end(function.name, invocation_id, seconds, failed=error is not None, shown=shown)
+        seconds = self.run_log.end(function.name, run, None if shown is None else describe(shown))
+        log_end(function.name, run.invocation_id, seconds, failed=error is not None, shown=shown)
 
     async def _call(
-        self, function: FunctionDefinition, value: Datum, metadata: Mapping[str, Datum], invocation_id: str
+        self,
+        function: FunctionDefinition,
+        value: Datum,
+        metadata: Mapping[str, Datum],
+        invocation_id: str,
+        retry: RetryContext,
     ) -> Datum | None:
         arguments: dict[str, Any] = {}
         outs: dict[str, OutValue] = {}
@@ -124,10 +153,12 @@ class Invoker:
                 arguments[binding.name] = outs[binding.name] = OutValue()
                 continue
             datum = value if binding.is_trigger else self.inputs[binding.type](binding)
-            arguments[binding.name] = _decode(function.signature.converters[binding.name], datum, metadata)
+            arguments[binding.name] = decode(function.signature.converters[binding.name], datum, metadata)
         if function.signature.wants_context:
             directory = f"{self._script_root}/{function.name}"
-            arguments["context"] = InvocationContext(invocation_id, function.name, directory, self._local)
+            arguments["context"] = InvocationContext(
+                invocation_id, function.name, directory, self._local, retry
+            )
         limited = self._limit.begin()
         try:
             result = await self._run(function, arguments, invocation_id)
@@ -169,7 +200,7 @@ class Invoker:
             )
         for binding in function.bindings:
             if binding.name in outs and outs[binding.name].get() is not None:
-                datum = _encode(
+                datum = encode(
                     signature.converters[binding.name],
                     outs[binding.name].get(),
                     signature.python_types[binding.name],
@@ -180,7 +211,7 @@ class Invoker:
         if signature.return_binding is None:
             return None
         explicit = next((binding for binding in function.bindings if binding.name == "$return"), None)
-        returned = _encode(signature.return_binding, result, signature.return_type)
+        returned = encode(signature.return_binding, result, signature.return_type)
         if explicit is not None and explicit.type != "http":
             await self.outputs[explicit.type](explicit, returned)
         return returned
@@ -189,41 +220,3 @@ class Invoker:
 def _is_being_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-def _decode(converter_name: str, datum: Datum, metadata: Mapping[str, Datum]) -> Any:
-    if converter_name == "generic":
-        if datum.type not in ("string", "bytes", "json", None):
-            raise ValueError(f'unexpected type of data received for the "generic" binding: {datum.type!r}')
-        return datum.value
-    converter = converter_of(converter_name)
-    try:
-        return converter.decode(datum, trigger_metadata=metadata)
-    except NotImplementedError:
-        raise TypeError(
-            "unable to decode incoming TypedData: unsupported combination of "
-            f"TypedData field {datum.type!r} and expected binding type {converter}"
-        ) from None
-
-
-def _encode(converter_name: str, value: Any, python_type: Any) -> Datum:
-    if converter_name == "generic":
-        if isinstance(value, str):
-            return Datum(value, "string")
-        if isinstance(value, bytes | bytearray):
-            return Datum(bytes(value), "bytes")
-        raise _not_encodable("GenericBinding", value)
-    converter = converter_of(converter_name)
-    try:
-        encoded = converter.encode(value, expected_type=python_type)
-    except NotImplementedError:
-        raise _not_encodable(converter, value) from None
-    assert isinstance(encoded, Datum)
-    return encoded
-
-
-def _not_encodable(converter: object, value: object) -> TypeError:
-    return TypeError(
-        f'unable to encode outgoing TypedData: unsupported type "{converter}" '
-        f'for Python type "{type(value).__name__}"'
-    )
