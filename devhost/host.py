@@ -17,6 +17,7 @@ from devhost.app_settings import app_setting, resolve_tokens
 from devhost.banner import banner, differences
 from devhost.durable.client_binding import DurableClientUrls
 from devhost.durable.dispatcher import Dispatcher, usual_concurrency, utc_now
+from devhost.durable.durable_settings import replaces_active
 from devhost.durable.episode import DurableFunctions
 from devhost.durable.hub_lock import HubLock
 from devhost.durable.management_api import ManagementApi
@@ -100,6 +101,7 @@ class Host:
         self._zone = schedule_time_zone()
         self._most_steps = most_at_once(host_json, "maxConcurrentOrchestratorFunctions")
         self._most_activities = most_at_once(host_json, "maxConcurrentActivityFunctions")
+        self._replaces_active = replaces_active(host_json)
 
     async def run(self, *, on_started: Callable[[], None] = lambda: None) -> bool:
         """Run until SIGINT or SIGTERM, or until `restart_when` gives a reason, and return whether it did.
@@ -154,7 +156,7 @@ class Host:
             hub, functions, invoker, most_steps=self._most_steps, most_activities=self._most_activities
         )
         admin = AdminApi(app, invoker, errors=errors, prefix=self._route_prefix)
-        management = ManagementApi(hub, dispatcher, functions, urls)
+        management = ManagementApi(hub, dispatcher, functions, urls, replaces_active=self._replaces_active)
         http = HttpListener(
             app.of_type("httpTrigger"),
             invoker,

@@ -73,11 +73,15 @@ class InstanceStart:
         now, execution_id = utc_now(), uuid.uuid4().hex
         started = execution_started(instance_id, execution_id, name, input_text, now)
         try:
-            self._hub.create_instance(instance_id, execution_id, name, started, now)
+            parent = self._hub.create_instance(
+                instance_id, execution_id, name, started, now, replaces_active=self._replaces_active
+            )
         except InstanceActive as active:
             return invalid_operation(
                 f"An Orchestration instance with the status {active.status.text} already exists."
             )
+        if parent is not None:
+            self._dispatcher.wake(parent.instance_id)
         self._dispatcher.wake(instance_id)
         wait = wanted_wait(request)  # refused too late to keep the instance from running, as on the real host
         if wait is not None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from devhost.durable.history import Event, Status, execution_started, utc_text
+from devhost.durable.history import Event, Status, execution_started, sub_orchestration_failed, utc_text
 from devhost.durable.hub_file import HubFile
 from devhost.durable.instance_filter import InstanceFilter
 from devhost.durable.records import Instance, InstanceActive, Parent
@@ -14,20 +14,38 @@ _COLUMNS = (
     "parent_id, parent_execution_id, parent_task_id, parent_name"
 )
 _EVERY_INSTANCE = InstanceFilter()
+_REPLACED = "The instance was replaced by a new one with its id."
 
 
 class InstanceStore(HubFile):
     """An ended instance stays until it is purged or one with its id is started."""
 
     def create_instance(
-        self, instance_id: str, execution_id: str, name: str, started: Event, now: datetime
-    ) -> None:
-        """Store a Pending instance and its first message over an ended one, if any. Raises InstanceActive."""
+        self,
+        instance_id: str,
+        execution_id: str,
+        name: str,
+        started: Event,
+        now: datetime,
+        *,
+        replaces_active: bool = False,
+    ) -> Parent | None:
+        """Store a Pending instance and its first message over an ended one, if any.
+
+        One that has not ended raises InstanceActive, unless it is to be replaced: then it is as if it had
+        been terminated first, which the parent that is returned has a message about.
+        """
         with self._transaction():
-            existing = self.instance(instance_id)
+            existing, parent = self.instance(instance_id), None
             if existing is not None and not existing.status.is_final:
-                raise InstanceActive(existing.status)
+                if not replaces_active:
+                    raise InstanceActive(existing.status)
+                parent = existing.parent
+            if parent is not None:
+                told = sub_orchestration_failed(parent.task_id, _REPLACED, None, now)
+                self._add_message(parent.instance_id, parent.execution_id, told)
             self._insert(instance_id, execution_id, name, started, now, replaces=existing is not None)
+        return parent
 
     def restart(self, instance_id: str, new_id: str, execution_id: str, now: datetime) -> None:
         """Start what `instance_id` was, with its stored input, as `new_id`, which may be the same.

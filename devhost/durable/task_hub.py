@@ -59,7 +59,10 @@ class TaskHub(InstanceStore, TimerStore, EntityStore):
         )
 
     def commit_episode(self, episode: Episode, change: EpisodeChange) -> Committed:
-        """Store one step as a whole, with all that it sends to others, and say what there is to do now."""
+        """Store one step as a whole, with all that it sends to others, and say what there is to do now.
+
+        A step of an execution that was replaced meanwhile changes nothing.
+        """
         instance = episode.instance
         instance_id, execution_id, input_text = (
             instance.instance_id,
@@ -67,6 +70,8 @@ class TaskHub(InstanceStore, TimerStore, EntityStore):
             instance.input_text,
         )
         with self._transaction() as db:
+            if not self._is_current(instance_id, execution_id):
+                return Committed()
             self._drop_messages(instance_id, episode.last_message_id)
             if change.starts_over:
                 db.execute("DELETE FROM history WHERE instance_id = ?", (instance_id,))
@@ -93,6 +98,12 @@ class TaskHub(InstanceStore, TimerStore, EntityStore):
             activities = [self._add_activity(instance_id, execution_id, *one) for one in change.activities]
             woken = self._send(episode, change)
         return Committed(activities, woken, list(dict.fromkeys(to for to, _ in change.entity_messages)))
+
+    def _is_current(self, instance_id: str, execution_id: str) -> bool:
+        found = self._db.execute(
+            "SELECT 1 FROM instances WHERE instance_id = ? AND execution_id = ?", (instance_id, execution_id)
+        )
+        return found.fetchone() is not None
 
     def _append(self, instance_id: str, first: int, events: Sequence[Event]) -> None:
         rows = [(instance_id, first + index, event_text(event)) for index, event in enumerate(events)]

@@ -1,4 +1,4 @@
-"""B5.10, starting: `POST orchestrators/…`, with and without a wait, and `POST instances/{id}/restart`."""
+"""B5.10, starting: `POST orchestrators/…`, with and without a wait."""
 
 import asyncio
 import json
@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
-from devhost.durable.history import Status, execution_started
-from tests.devhost.management_client import NOW, ManagementClient, content
+from devhost.durable.history import Status
+from tests.devhost.management_client import ManagementClient, content
 
 BAD_ARGUMENT = "One or more of the arguments submitted is incorrect"
 
@@ -232,32 +232,3 @@ async def test_a_look_less_often_than_the_whole_wait_is_refused(api: ManagementC
     answer = await api.call("POST", "orchestrators/o/one?timeout=1&pollingInterval=2")
     assert answer.status == 400
     assert content(answer)["ExceptionMessage"] == "Total timeout 1 should be bigger than retry timeout 2"
-
-
-async def test_a_restart_has_a_new_id_and_the_old_input(api: ManagementClient) -> None:
-    api.put("one", Status.COMPLETED, given='"{\\"a\\": 1}"')
-    answer = await api.call("POST", "instances/one/restart")
-    new_id = content(answer)["id"]
-    assert (answer.status, "terminatePostUri" in content(answer)) == (202, True)
-    assert re.fullmatch("[0-9a-f]{32}", new_id)
-    view = content(await api.call("GET", f"instances/{new_id}"))
-    assert (view["name"], view["input"], view["runtimeStatus"]) == ("o", '{"a": 1}', "Pending")
-    assert content(await api.call("GET", "instances/one"))["runtimeStatus"] == "Completed"
-
-
-async def test_a_restart_may_keep_the_id(api: ManagementClient) -> None:
-    api.put("one", Status.FAILED, given="1")
-    answer = await api.call("POST", "instances/one/restart?restartWithNewInstanceId=false")
-    assert (answer.status, content(answer)["id"]) == (202, "one")
-    assert content(await api.call("GET", "instances/one"))["runtimeStatus"] == "Pending"
-    again = await api.call("POST", "instances/one/restart?restartWithNewInstanceId=False")
-    assert again.status == 500
-    assert "the status Pending already exists" in content(again)["ExceptionMessage"]
-
-
-async def test_what_cannot_be_restarted_is_a_400(api: ManagementClient) -> None:
-    unknown = await api.call("POST", "instances/one/restart")
-    assert unknown.status == 400
-    assert content(unknown)["Message"] == "InstanceId does not match a valid orchestration instance."
-    api.hub.create_instance("old", "1", "gone", execution_started("old", "1", "gone", None, NOW), NOW)
-    assert (await api.call("POST", "instances/old/restart")).status == 400
