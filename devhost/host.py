@@ -96,7 +96,7 @@ class Host:
         self._only = host_json.get_texts("functions")
         self._hub_name = hub_name(host_json)
         self._queues: QueueSettings = read_queue_settings(host_json)
-        self._route_prefix = str(host_json.get("extensions.http.routePrefix", "api"))
+        self._route_prefix = host_json.get_text("extensions.http.routePrefix", "api")
         self._timeout = function_timeout(host_json)
         self._zone = schedule_time_zone()
         self._most_steps = most_at_once(host_json, "maxConcurrentOrchestratorFunctions")

@@ -6,6 +6,9 @@ import sys
 import time
 from typing import TextIO
 
+from devhost.app_settings import app_setting
+from devhost.log_level import LogLevels
+
 WITHOUT_TIME = {"without_time": True}  # for `extra`: the line stands as it is, as in func's own output
 
 
@@ -52,3 +55,16 @@ def configure_log(*, verbose: bool) -> None:
     if not verbose:
         for chatty in ("azure.core", "azure.identity", "asyncio", "aiohttp.access", "urllib3"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def limit_log(levels: LogLevels) -> None:
+    """Show what host.json's log levels let through.
+
+    What the app logs below INFO comes with PYTHON_ENABLE_DEBUG_LOGGING only, as from the worker.
+    """
+    root = logging.getLogger()
+    for handler in root.handlers:
+        handler.addFilter(levels)
+    asked = (app_setting("PYTHON_ENABLE_DEBUG_LOGGING") or "").lower()
+    root.setLevel(logging.DEBUG if asked in ("1", "true", "t", "yes", "y") else logging.INFO)
+    logging.getLogger("devhost").setLevel(max(min(levels.lowest, logging.INFO), logging.DEBUG))

@@ -22,7 +22,8 @@ from devhost.command.source_watch import SourceWatch, watch_of
 from devhost.errors import HostStartError, port_unavailable
 from devhost.host import Host, HostOptions
 from devhost.host_json import HostJson
-from devhost.host_log import configure_log
+from devhost.host_log import configure_log, limit_log
+from devhost.log_level import LogLevels
 
 logger = logging.getLogger("devhost")
 _RESTARTED = "DEVHOST_RESTARTED"  # set for the process image that takes over after a change
@@ -93,6 +94,11 @@ def _run(arguments: StartArguments, script_root: Path) -> bool:
         shares_hub=arguments.shares_hub,
     )
     host_json = HostJson.read(script_root)
+    levels = LogLevels.read(host_json)
+    if not arguments.verbose:
+        limit_log(levels)
+    for line in host_json.report().lines():
+        logger.info("%s", line)
     watch = watch_of(host_json, script_root, options.data_dir) if arguments.watches else None
     late = threading.Timer(arguments.start_seconds, _say_late, [arguments.start_seconds])
     late.daemon = True

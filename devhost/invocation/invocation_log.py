@@ -24,7 +24,12 @@ class _Record(logging.LogRecord):
     """A record made of its message alone; formatters find all that they may ask for."""
 
     def __init__(
-        self, level: int, message: str, arguments: tuple[object, ...], error: BaseException | None
+        self,
+        function_name: str,
+        level: int,
+        message: str,
+        arguments: tuple[object, ...],
+        error: BaseException | None,
     ) -> None:
         now = time.time()
         self.__dict__ = {
@@ -35,6 +40,7 @@ class _Record(logging.LogRecord):
             "args": arguments,
             "created": now,
             "msecs": int(now * 1000) % 1000,
+            "category": f"Function.{function_name}",
             "exc_info": (type(error), error, error.__traceback__) if error else None,
         }
 
@@ -43,7 +49,9 @@ def log_begin(function_name: str, invocation_id: str) -> None:
     """Say that an invocation begins."""
     if logger.isEnabledFor(logging.INFO):
         arguments = (function_name, invocation_id)
-        logger.handle(_Record(logging.INFO, "Executing 'Functions.%s' (Id=%s)", arguments, None))
+        logger.handle(
+            _Record(function_name, logging.INFO, "Executing 'Functions.%s' (Id=%s)", arguments, None)
+        )
 
 
 def log_end(
@@ -55,4 +63,4 @@ def log_end(
         outcome = "Failed" if failed else "Succeeded"
         arguments = (function_name, outcome, invocation_id, seconds * 1000)
         message = "Executed 'Functions.%s' (%s, Id=%s, Duration=%dms)"
-        logger.handle(_Record(level, message, arguments, shown))
+        logger.handle(_Record(function_name, level, message, arguments, shown))

@@ -29,6 +29,7 @@ from devhost.invocation.invocation_log import log_begin, log_end
 from devhost.invocation.retry_policy import applied_policy, with_retries
 from devhost.invocation.run_log import Run, RunLog
 from devhost.invocation.time_limit import TimeLimit
+from devhost.log_level import running_function
 from devhost.storable_text import describe, storable
 
 logger = logging.getLogger("devhost")
@@ -176,7 +177,11 @@ class Invoker:
     async def _run(self, function: FunctionDefinition, arguments: dict[str, Any], invocation_id: str) -> Any:
         if function.is_async:
             self._local.invocation_id = invocation_id
-            return await function.user_function(**arguments)
+            token = running_function.set(function.name)
+            try:
+                return await function.user_function(**arguments)
+            finally:
+                running_function.reset(token)
         call = functools.partial(self._run_in_thread, function, arguments, invocation_id)
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
@@ -184,6 +189,7 @@ class Invoker:
         self, function: FunctionDefinition, arguments: dict[str, Any], invocation_id: str
     ) -> Any:
         self._local.invocation_id = invocation_id
+        running_function.set(function.name)  # in the thread's own context, which knows no other function
         try:
             return function.user_function(**arguments)
         except StopIteration as error:
