@@ -32,3 +32,11 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevhostProc
     host = DevhostProcess("everything", tmp_path_factory.mktemp("everything")).wait_until_up()
     yield host
     assert host.stop() == 0, host.log
+
+
+@pytest.fixture(scope="package")
+def managed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevhostProcess]:
+    """One running host on the app whose functions call the durable client; its instances are many tests'."""
+    host = DevhostProcess("managed", tmp_path_factory.mktemp("managed")).wait_until_up()
+    yield host
+    assert host.stop() == 0, host.log
