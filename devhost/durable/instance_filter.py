@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from devhost.durable.history import Status, parse_utc, utc_text
 from devhost.durable.records import Instance
@@ -41,8 +42,8 @@ class InstanceFilter:
         if any(name not in _STATUS_BY_TEXT for name in names):
             _note_ignored("runtimeStatus")
         return cls(
-            created_from=_moment(given, "createdTimeFrom"),
-            created_to=_moment(given, "createdTimeTo"),
+            created_from=_moment_text(given, "createdTimeFrom"),
+            created_to=_moment_text(given, "createdTimeTo"),
             statuses=frozenset(_STATUS_BY_TEXT[name] for name in names if name in _STATUS_BY_TEXT),
             prefix=given.get("instanceidprefix", ""),
             top=page_size(given),
@@ -96,16 +97,21 @@ def page_size(query: Mapping[str, str]) -> int:
     return min(int(given), _LARGEST_PAGE)
 
 
-def _moment(given: Mapping[str, str], name: str) -> str | None:
-    text = given.get(name.lower())
+def query_moment(name: str, text: str | None) -> datetime | None:
+    """A moment of the query, in UTC when it names no zone; None when it is not given or means nothing."""
     if not text:
         return None
     text = _SHORT_YEAR.sub(lambda year: year[0].zfill(4), _UNESCAPED_PLUS.sub(r"+\1", text))
     try:
-        return utc_text(parse_utc(text))
+        return parse_utc(text).astimezone(UTC)
     except (ValueError, OverflowError):  # OverflowError: its zone takes it out of the range of dates
         _note_ignored(name)
         return None
+
+
+def _moment_text(given: Mapping[str, str], name: str) -> str | None:
+    moment = query_moment(name, given.get(name.lower()))
+    return None if moment is None else utc_text(moment)
 
 
 def _note_ignored(name: str) -> None:

@@ -1,6 +1,5 @@
 """Starting and restarting instances through the management API."""
 
-import re
 import uuid
 
 from aiohttp import web
@@ -12,12 +11,11 @@ from devhost.durable.history import Status, execution_started
 from devhost.durable.instance_view import instance_view
 from devhost.durable.management_answer import bad_argument, invalid_operation, json_answer
 from devhost.durable.records import InstanceActive
-from devhost.durable.request_body import flag, json_text
+from devhost.durable.request_body import FORBIDDEN_IN_ID, flag, json_text
 from devhost.durable.stored_json import json_token
 from devhost.durable.task_hub import TaskHub
 from devhost.durable.wait_for_completion import ended_instance, wanted_wait
 
-_FORBIDDEN_IN_ID = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
 _LONGEST_ID = 256  # UTF-16 units, as .NET counts
 
 
@@ -102,7 +100,7 @@ class InstanceStart:
 def _id_refusal(instance_id: str) -> web.Response | None:
     if instance_id.startswith("@"):
         return bad_argument("Orchestration instance ids must not start with @.")
-    if _FORBIDDEN_IN_ID.search(instance_id):
+    if FORBIDDEN_IN_ID.search(instance_id):
         return bad_argument("Orchestration instance ids must not contain /, \\, #, ?, or control characters.")
     if len(instance_id.encode("utf-16-le", "replace")) // 2 > _LONGEST_ID:
         return bad_argument(f"Instance ID lengths must not exceed {_LONGEST_ID} characters.")

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from devhost.durable.client_binding import RPC_PATH, WEBHOOK_PATH, DurableClientUrls
 from devhost.durable.dispatcher import Dispatcher
+from devhost.durable.entity_operations import EntityOperations
 from devhost.durable.episode import DurableFunctions
 from devhost.durable.instance_operations import InstanceOperations
 from devhost.durable.instance_queries import InstanceQueries
@@ -29,6 +30,7 @@ class ManagementApi:
         self._starts = InstanceStart(hub, dispatcher, functions, urls, replaces_active=replaces_active)
         self._operations = InstanceOperations(hub, dispatcher)
         self._queries = InstanceQueries(hub)
+        self._of_entities = EntityOperations(hub, dispatcher, functions)
 
     async def handle(self, request: web.Request, raw_path: str) -> web.Response | None:
         """Answer, or None when the path is not one of ours."""
@@ -57,9 +59,23 @@ class ManagementApi:
                 answer = self._queries.purge_one(instance_id)
             case ("POST", "instances", [instance_id, operation, *rest]):
                 answer = await self._post(request, instance_id, operation.lower(), rest)
-            case (_, "entities", _):
-                answer = message(501, "Entities: devhost does not have this yet; the real host does.")
+            case (_, "entities", rest):
+                answer = await self._entities(request, rest)
         return answer
+
+    async def _entities(self, request: web.Request, rest: list[str]) -> web.Response:
+        match (request.method, rest):
+            case ("GET", []):
+                return self._of_entities.list(request)
+            case ("GET", [name]):
+                return self._of_entities.list(request, name)
+            case ("GET", [name, key]):
+                return self._of_entities.read(name, key)
+            case ("POST" | "DELETE", [name, *key]) if len(key) <= 1:
+                return await self._of_entities.signal(request, name, "".join(key))
+            case ("POST" | "DELETE", []):
+                return message(400, "The name of the entity is missing.")
+        return empty(404)
 
     async def _post(
         self, request: web.Request, instance_id: str, operation: str, rest: list[str]

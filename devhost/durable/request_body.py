@@ -1,10 +1,13 @@
 """The body of a request to the management API, as text and as JSON."""
 
+import re
+
 from aiohttp import web
 
 from devhost.durable.management_answer import Refused, bad_argument, invalid_json
 from devhost.durable.stored_json import JsonRefused, read_json
 
+FORBIDDEN_IN_ID = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")  # of an instance or the key of an entity
 LARGEST_BODY_BYTES = 104_857_600  # what the real host's server takes
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from devhost.invocation.invoker import Invoker
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def orchestrator(name: str) -> FunctionDefinition:
+def function(name: str) -> FunctionDefinition:
     """A function that is known by its name and never called."""
     trigger = Binding("context", "orchestrationTrigger", "IN", {})
     signature = Signature({}, {}, frozenset(), wants_context=False, return_binding=None)
@@ -34,9 +34,12 @@ def orchestrator(name: str) -> FunctionDefinition:
 class ManagementClient:
     """Calls the API; `put` stores an instance as it would stand after one step."""
 
-    def __init__(self, directory: Path, *names: str, **options: Any) -> None:
+    def __init__(self, directory: Path, *names: str, entities: Sequence[str] = (), **options: Any) -> None:
         self.hub = TaskHub(directory / "hub.sqlite")
-        functions = DurableFunctions({name.lower(): orchestrator(name) for name in names}, {})
+        orchestrators = {name.lower(): function(name) for name in names}
+        functions = DurableFunctions(
+            orchestrators, {}, entities={name.lower(): function(name) for name in entities}
+        )
         self.dispatcher = Dispatcher(self.hub, functions, Invoker("/", None))
         self.dispatcher.stand_by()
         self.api = ManagementApi(
