@@ -16,7 +16,7 @@ from pathlib import Path
 from devhost.app_settings import app_setting, resolve_tokens
 from devhost.banner import banner, differences
 from devhost.durable.client_binding import DurableClientUrls
-from devhost.durable.dispatcher import Dispatcher, usual_concurrency, utc_now
+from devhost.durable.dispatcher import Concurrency, Dispatcher, usual_concurrency, utc_now
 from devhost.durable.durable_settings import replaces_active
 from devhost.durable.episode import DurableFunctions
 from devhost.durable.hub_lock import HubLock
@@ -99,8 +99,11 @@ class Host:
         self._route_prefix = host_json.get_text("extensions.http.routePrefix", "api")
         self._timeout = function_timeout(host_json)
         self._zone = schedule_time_zone()
-        self._most_steps = most_at_once(host_json, "maxConcurrentOrchestratorFunctions")
-        self._most_activities = most_at_once(host_json, "maxConcurrentActivityFunctions")
+        self._most = Concurrency(
+            most_at_once(host_json, "maxConcurrentOrchestratorFunctions"),
+            most_at_once(host_json, "maxConcurrentActivityFunctions"),
+            most_at_once(host_json, "maxConcurrentEntityFunctions"),
+        )
         self._replaces_active = replaces_active(host_json)
 
     async def run(self, *, on_started: Callable[[], None] = lambda: None) -> bool:
@@ -152,9 +155,7 @@ class Host:
             activities={f.durable_name.lower(): f for f in app.of_type("activityTrigger")},
             absent=frozenset(app.absent_activities),
         )
-        dispatcher = Dispatcher(
-            hub, functions, invoker, most_steps=self._most_steps, most_activities=self._most_activities
-        )
+        dispatcher = Dispatcher(hub, functions, invoker, most=self._most)
         admin = AdminApi(app, invoker, errors=errors, prefix=self._route_prefix)
         management = ManagementApi(hub, dispatcher, functions, urls, replaces_active=self._replaces_active)
         http = HttpListener(

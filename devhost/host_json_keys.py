@@ -29,6 +29,7 @@ HONOURED: Mapping[str, str] = {
     "extensions.queues.messageEncoding": "queue/queue_settings",
     "extensions.durableTask.hubName": "host",
     "extensions.durableTask.maxConcurrentActivityFunctions": "host",
+    "extensions.durableTask.maxConcurrentEntityFunctions": "host",
     "extensions.durableTask.maxConcurrentOrchestratorFunctions": "host",
 }
 
@@ -74,7 +75,6 @@ IGNORED: Mapping[str, str] = {
     "extensions.tables": "devhost has no such binding",
     "extensions.warmup": _NO_TRIGGER,
     "extensions.durableTask.httpSettings": _NOT_YET,
-    "extensions.durableTask.maxConcurrentEntityFunctions": _NOT_YET,
     "extensions.durableTask.maxEntityOperationBatchSize": _NOT_YET,
     "extensions.durableTask.overridableExistingInstanceStates": _NOT_YET,
     "extensions.durableTask.rollbackEntityOperationsOnExceptions": _NOT_YET,

@@ -165,6 +165,11 @@ class TaskHub(InstanceStore, TimerStore, EntityStore):
         ).fetchone()
         return ActivityWork(*row) if row else None
 
+    def has_activities(self, instance_id: str) -> bool:
+        """Whether an instance waits for results of activities."""
+        found = self._db.execute("SELECT 1 FROM activities WHERE instance_id = ? LIMIT 1", (instance_id,))
+        return found.fetchone() is not None
+
     def complete_activity(self, work: ActivityWork, event: Event) -> None:
         """Replace an activity by the message with its result; one that is gone has none."""
         with self._transaction() as db:

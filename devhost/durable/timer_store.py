@@ -17,12 +17,12 @@ class TimerStore(HubFile):
         row = self._db.execute("SELECT MIN(fire_at) FROM timers").fetchone()
         return row[0] if row else None
 
-    def due_timers(self, now: datetime) -> list[DueTimer]:
-        """Each timer that is due, earliest first."""
+    def due_timers(self, now: datetime, *, limit: int = -1) -> list[DueTimer]:
+        """At most `limit` of the timers that are due, earliest first."""
         rows: list[DueTimer] = self._db.execute(
             "SELECT instance_id, execution_id, task_id, fire_at FROM timers WHERE fire_at <= ?"
-            " ORDER BY fire_at",
-            (utc_text(now),),
+            " ORDER BY fire_at LIMIT ?",
+            (utc_text(now), limit),
         ).fetchall()
         return rows
 

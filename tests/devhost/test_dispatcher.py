@@ -12,8 +12,8 @@ import azure.durable_functions as df
 import msgspec
 import pytest
 
-from devhost.durable import dispatcher as dispatcher_module
-from devhost.durable.dispatcher import Dispatcher
+from devhost.durable import activity_run, work_queue
+from devhost.durable.dispatcher import Concurrency, Dispatcher
 from devhost.durable.history import EventType, Status, event, execution_started
 from devhost.durable.task_hub import TaskHub
 from devhost.invocation.invoker import Invoker
@@ -39,7 +39,7 @@ class Running:
         self.held = self.most_held = self.runs = 0
         self.hub = TaskHub(path)
         self.dispatcher = Dispatcher(
-            self.hub, durable_functions(self.app()), Invoker("/", None), most_activities=4
+            self.hub, durable_functions(self.app()), Invoker("/", None), most=Concurrency(20, 4, 4)
         )
         self.dispatcher.start()
 
@@ -162,7 +162,7 @@ async def test_a_result_that_cannot_be_stored_fails_the_activity_and_runs_it_no_
     def refuses(*_: Any) -> Any:
         raise sqlite3.DataError("string or blob too big")
 
-    monkeypatch.setattr(dispatcher_module, "completed_event", refuses)
+    monkeypatch.setattr(activity_run, "completed_event", refuses)
     running.start("i", "odd_text")
     await eventually(lambda: running.with_status(Status.FAILED) == ["i"])
     assert "devhost cannot store the result: DataError" in str(running.output("i"))
@@ -172,7 +172,7 @@ async def test_a_result_that_cannot_be_stored_fails_the_activity_and_runs_it_no_
 async def test_an_activity_that_meets_a_locked_hub_runs_again(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatcher_module, "_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(work_queue, "RETRY_SECONDS", 0.01)
     complete, locked = running.hub.complete_activity, [True]
 
     def complete_later(*arguments: Any) -> None:
@@ -192,7 +192,7 @@ async def test_a_step_that_times_out_is_tried_again_ever_later(
     call_later = loop.call_later
 
     def at_once(delay: float, callback: Callable[..., Any], *arguments: Any) -> Any:
-        if callback != running.dispatcher.wake:
+        if callback != running.dispatcher._steps.put:
             return call_later(delay, callback, *arguments)
         waits.append(delay)
         return call_later(0, callback, *arguments) if len(waits) < 8 else call_later(60, callback, *arguments)
@@ -213,7 +213,7 @@ async def test_messages_during_a_wait_make_no_second_retry(
 
     def noted(delay: float, callback: Callable[..., Any], *arguments: Any) -> Any:
         handle = call_later(delay, callback, *arguments)
-        if callback == running.dispatcher.wake:
+        if callback == running.dispatcher._steps.put:
             retries.append(handle)
         return handle
 
@@ -234,7 +234,7 @@ async def test_messages_during_a_wait_make_no_second_retry(
 async def test_a_step_that_times_out_once_goes_on_with_its_retry(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatcher_module, "_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(work_queue, "RETRY_SECONDS", 0.01)
     running.limit(timedelta(milliseconds=20))
     running.start("i", "", orchestrator="blocks")
     await eventually(lambda: running.runs == 2)

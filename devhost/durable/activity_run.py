@@ -1,0 +1,52 @@
+"""Runs an activity of the task hub and puts its result there."""
+
+import logging
+import sqlite3
+from collections.abc import Callable
+from datetime import datetime
+
+from devhost.durable.activity import activity_value, completed_event, failed_event
+from devhost.durable.episode import DurableFunctions
+from devhost.durable.records import ActivityWork
+from devhost.durable.task_hub import TaskHub
+from devhost.invocation.invoker import InvocationResult, Invoker
+from devhost.storable_text import describe
+
+logger = logging.getLogger("devhost")
+
+
+class ActivityMissing(Exception):
+    """The app has no such activity now; it waits in the hub until it has. The text is its name."""
+
+
+class ActivityRun:
+    """Takes activities from the hub by their ids."""
+
+    def __init__(
+        self, hub: TaskHub, functions: DurableFunctions, invoker: Invoker, clock: Callable[[], datetime]
+    ) -> None:
+        self._hub, self._functions, self._invoker, self._clock = hub, functions, invoker, clock
+
+    async def run(self, activity_id: int) -> str | None:
+        """Run it and return the id of its instance, or None when it was purged meanwhile.
+
+        Raises ActivityMissing.
+        """
+        work = self._hub.activity(activity_id)
+        if work is None:
+            return None
+        function = self._functions.activities.get(work.name.lower())
+        if function is None:
+            raise ActivityMissing(work.name)
+        self._store(work, await self._invoker.invoke(function, activity_value(work.input_text)))
+        return work.instance_id
+
+    def _store(self, work: ActivityWork, result: InvocationResult) -> None:
+        try:
+            self._hub.complete_activity(work, completed_event(work, result, self._clock()))
+        except sqlite3.OperationalError:
+            raise  # a full disk or a locked file: another time it may work
+        except Exception as error:  # a result that no store takes: to run the activity again is no use
+            logger.exception("The result of an activity of orchestration %s is lost", work.instance_id)
+            reason = f"devhost cannot store the result: {describe(error)}"
+            self._hub.complete_activity(work, failed_event(work, reason, "", self._clock()))
