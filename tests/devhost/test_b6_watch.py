@@ -108,8 +108,8 @@ async def test_what_host_json_lists_is_watched_and_what_is_no_source_is_not(tmp_
     host_json = HostJson({"watchDirectories": ["../shared"], "watchFiles": ["rules.txt"]})
     watch = watch_of(host_json, app, app / "data")
     quiet = asyncio.create_task(watch.changed())
-    for path in (".venv/a.py", "__pycache__/a.py", "data/a.py", "notes.txt"):
-        (app / path).write_text("x")
+    for unwatched in (".venv/a.py", "__pycache__/a.py", "data/a.py", "notes.txt"):
+        (app / unwatched).write_text("x")
     finished, _ = await asyncio.wait([quiet], timeout=1.3)
     assert not finished
     quiet.cancel()
