@@ -129,12 +129,8 @@ def test_it_is_ready_by_polling_and_a_signal_to_its_group_ends_it_cleanly(
 
 def test_its_output_has_the_lines_that_harnesses_wait_for(start_func: StartFunc, app: Path) -> None:
     func = start_func(app)
-    for line in (
-        "Worker process started and initialized.",
-        "Job host started",
-        "Host lock lease acquired by",
-    ):
-        until(lambda line=line: line in func.log, why=line)
+    awaited = ("Worker process started and initialized.", "Job host started", "Host lock lease acquired by")
+    until(lambda: all(line in func.log for line in awaited), why=f"{awaited}")
     lines = func.log.splitlines()
     functions = lines.index("Functions:")
     assert lines[functions + 2] == f"\thangs: http://localhost:{func.port}/api/hangs"
