@@ -32,7 +32,7 @@ def differences(app: LoadedApp, queues: QueueSettings) -> list[str]:
             "orchestrations live in a SQLite file in the data directory, not in Azure Storage",
             "calling an unknown activity fails the instance (the real host leaves it Running)",
             "sub-orchestrations, entities, call_http, suspend, resume and rewind are not here yet",
-            "there is one task hub: taskHub and connection of a request or a client choose no other",
+            "there is one task hub: the taskHub and connection of a request or of a client choose no other",
             "the client's RPC calls and the webhooks share the one HTTP port",
         ]
     if "timerTrigger" in kinds:
@@ -42,7 +42,7 @@ def differences(app: LoadedApp, queues: QueueSettings) -> list[str]:
             "the status of timers is kept in the data directory",
         ]
     if "httpTrigger" in kinds:
-        found.append("authorization levels are not checked (as under `func start`)")
+        found.append("authorization levels are checked with --enable-auth only, as under `func start`")
     if any(binding.type in ("queueTrigger", "queue") for f in app.functions for binding in f.bindings):
         found.append("storage is reached by a connection string only, never by an identity")
     if "queueTrigger" in kinds and queues.has_development_lease:

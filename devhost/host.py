@@ -26,7 +26,12 @@ from devhost.errors import AppLoadError, HostStartError, port_unavailable
 from devhost.host_json import HostJson
 from devhost.host_log import WITHOUT_TIME
 from devhost.http.admin_api import AdminApi
+from devhost.http.authorization import Authorization
+from devhost.http.cors import CorsPolicy
+from devhost.http.host_keys import DURABLE_KEY, HostKeys
 from devhost.http.http_listener import HttpListener
+from devhost.http.http_settings import read_http_settings
+from devhost.http.key_api import KeyApi
 from devhost.indexing.app_loader import LoadedApp, load_app
 from devhost.invocation.invoker import Invoker
 from devhost.invocation.retry_policy import retry_warnings
@@ -96,7 +101,12 @@ class Host:
         self._only = host_json.get_texts("functions")
         self._hub_name = hub_name(host_json)
         self._queues: QueueSettings = read_queue_settings(host_json)
-        self._route_prefix = host_json.get_text("extensions.http.routePrefix", "api")
+        self._http = read_http_settings(host_json)
+        self._route_prefix = self._http.route_prefix
+        self._cors = (
+            CorsPolicy(options.cors, allows_credentials=options.cors_credentials) if options.cors else None
+        )
+        self._extension_bundle = host_json.get("extensionBundle")
         self._timeout = function_timeout(host_json)
         self._zone = schedule_time_zone()
         self._most = Concurrency(
@@ -146,7 +156,9 @@ class Host:
         self, app: LoadedApp, errors: list[str], hub: TaskHub, storage: StorageConnections
     ) -> _Parts:
         options = self._options
-        urls = DurableClientUrls(self._hub_name, options.port, options.address)
+        keys = self._keys(app) if options.enable_auth else None
+        code = keys.system[DURABLE_KEY] if keys else "devhost"
+        urls = DurableClientUrls(self._hub_name, options.port, options.address, code)
         invoker = Invoker(str(options.script_root), self._timeout)
         invoker.inputs["durableClient"] = urls.client_datum
         invoker.outputs["queue"] = QueueOutput(storage, self._queues.encoding).write
@@ -156,17 +168,32 @@ class Host:
             absent=frozenset(app.absent_activities),
         )
         dispatcher = Dispatcher(hub, functions, invoker, most=self._most)
-        admin = AdminApi(app, invoker, errors=errors, prefix=self._route_prefix)
+        admin = AdminApi(
+            app,
+            invoker,
+            errors=errors,
+            prefix=self._route_prefix,
+            script_root=str(options.script_root),
+            extension_bundle=self._extension_bundle,
+        )
         management = ManagementApi(hub, dispatcher, functions, urls, replaces_active=self._replaces_active)
         http = HttpListener(
             app.of_type("httpTrigger"),
             invoker,
-            route_prefix=self._route_prefix,
-            apis=[management.handle, admin.handle],
+            settings=self._http,
+            authorization=Authorization(keys),
+            cors=self._cors,
+            apis=[management.handle, *([KeyApi(keys).handle] if keys else []), admin.handle],
         )
         queues = [QueueListener(f, invoker, storage, self._queues) for f in app.of_type("queueTrigger")]
         timers = [TimerListener(f, invoker, hub, utc_now, self._zone) for f in app.of_type("timerTrigger")]
         return _Parts(http, admin, invoker, dispatcher, queues, timers)
+
+    def _keys(self, app: LoadedApp) -> HostKeys:
+        path = self._options.data_dir / "keys.json"
+        keys = HostKeys.read(path, [function.name for function in app.functions])
+        logger.info("Keys are checked; they are in %s", path)
+        return keys
 
     async def _serve(
         self,

@@ -4,12 +4,14 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from aiohttp import web
 from azure.functions.meta import Datum
 
+from devhost.http.http_request import url_of
 from devhost.indexing.app_loader import LoadedApp
 from devhost.indexing.function_binding import FunctionDefinition
 from devhost.invocation.invoker import Invoker
@@ -21,23 +23,34 @@ logger = logging.getLogger("devhost")
 
 
 class AdminApi:
-    """Answers requests below /admin; everyone may call it, as under `func start`."""
+    """Answers requests below /admin. Who may do so is not its business but `Authorization`'s."""
 
-    def __init__(self, app: LoadedApp, invoker: Invoker, *, errors: list[str], prefix: str) -> None:
+    def __init__(
+        self,
+        app: LoadedApp,
+        invoker: Invoker,
+        *,
+        errors: Sequence[str],
+        prefix: str,
+        script_root: str = "",
+        extension_bundle: Mapping[str, Any] | None = None,
+    ) -> None:
         self._app, self._invoker, self._errors, self._prefix = app, invoker, errors, prefix
+        self._script_root, self._extension_bundle = script_root, extension_bundle
         self._by_name = {function.name.lower(): function for function in app.functions}
+        self._refused = {name.lower(): reason for name, reason in app.refused.items()}
         self._started = time.monotonic()
         self._runs: set[asyncio.Task[Any]] = set()
 
     async def handle(self, request: web.Request, raw_path: str) -> web.Response | None:
         """Answer, or None when the path is not below /admin."""
-        parts = raw_path.strip("/").split("/")
-        if parts[0].lower() != "admin":
+        parts = [unquote(part).lower() for part in raw_path.strip("/").split("/")]
+        if parts[0] != "admin":
             return None
         answer = web.Response(status=404)
-        match (request.method, [part.lower() for part in parts[1:]]):
-            case ("GET" | "POST", ["host", "ping"]):
-                answer = web.Response()
+        match (request.method, parts[1:]):
+            case ("GET" | "POST", ["host", "ping"]):  # also with ?checkHealth=1: no load is ever too high
+                answer = web.Response(headers={"Cache-Control": "no-store,no-cache", "Pragma": "no-cache"})
             case ("GET", ["host", "status"]):
                 answer = web.json_response(self._status())
             case ("GET", ["functions"]):
@@ -45,8 +58,12 @@ class AdminApi:
                 answer = web.json_response(views)
             case ("GET", ["functions", name]) if name in self._by_name:
                 answer = web.json_response(self._view(self._by_name[name], request))
-            case ("POST", ["functions", name]) if name in self._by_name:
-                answer = await self._run(self._by_name[name], request)
+            case ("GET", ["functions", name, "status"]) if name in self._refused:
+                answer = web.json_response({"errors": [self._refused[name]]})
+            case ("GET", ["functions", name, "status"]) if name in self._by_name:
+                answer = web.json_response({})
+            case ("POST", ["functions", name]):
+                answer = await self._run(name, request)
         return answer
 
     async def stop(self, grace_seconds: float) -> None:
@@ -57,14 +74,17 @@ class AdminApi:
                 task.cancel()
 
     def _status(self) -> dict[str, Any]:
-        return {
+        status: dict[str, Any] = {
             "id": "devhost",
             "state": "Error" if self._errors else "Running",
             "version": "4.0.0.0",
             "versionDetails": "devhost",
             "processUptime": int((time.monotonic() - self._started) * 1000),
-            "errors": self._errors,
+            "functionAppContentEditingState": "NotAllowed",
         }
+        if self._extension_bundle:
+            status["extensionBundle"] = {key: self._extension_bundle.get(key) for key in ("id", "version")}
+        return {**status, "errors": list(self._errors)} if self._errors else status
 
     def _view(self, function: FunctionDefinition, request: web.Request) -> dict[str, Any]:
         origin = f"http://{request.host}"
@@ -75,36 +95,59 @@ class AdminApi:
             "href": f"{origin}/admin/functions/{function.name}",
             "invoke_url_template": url,
             "language": "python",
-            "config": {"bindings": [dict(binding.properties) for binding in function.bindings]},
+            "config": {
+                "name": function.name,
+                "entryPoint": getattr(function.user_function, "__name__", function.name),
+                "scriptFile": "function_app.py",
+                "language": "python",
+                "functionDirectory": self._script_root,
+                "bindings": [dict(binding.properties) for binding in function.bindings],
+            },
             "isDisabled": function.is_disabled,
+            "isDirect": False,
+            "isProxy": False,
+            "test_data": "",
         }
 
-    async def _run(self, function: FunctionDefinition, request: web.Request) -> web.Response:
-        try:
-            body = await request.json()
-        except (ValueError, LookupError, RecursionError):  # LookupError: no such charset
-            body = None
-        text = body.get("input", "") if isinstance(body, dict) else None
-        if not isinstance(text, str):
-            return web.json_response({"Message": 'The body must be {"input": "..."}.'}, status=400)
-        text = storable(text)
-        if function.trigger.type == "activityTrigger" and not _is_json(text):
-            return web.json_response({"Message": "The input of an activity must be JSON."}, status=400)
+    async def _run(self, name: str, request: web.Request) -> web.Response:
+        """Run a function in the background: 202 at once, whatever becomes of it."""
+        text = await _input_of(request)
+        if text is None:
+            return _refusal('The body must be {"input": "..."}.')
+        function = self._by_name.get(name)
+        if function is None:
+            return web.Response(status=404)
+        kind = function.trigger.type
+        if kind == "activityTrigger" and not _is_json(text):
+            return _refusal("The input of an activity must be JSON.")
         values: Mapping[str, Datum] = {
             "queueTrigger": Datum(text, "string"),
             "timerTrigger": timer_datum(None, is_past_due=False),
             "activityTrigger": Datum(text, "string"),
             "httpTrigger": _http_datum(text, request),
         }
-        value = values.get(function.trigger.type)
-        if value is None:
-            reason = f"A function with the trigger {function.trigger.type} cannot be run by hand."
-            return web.json_response({"Message": reason}, status=400)
-        metadata = queue_metadata() if function.trigger.type == "queueTrigger" else {}
-        task = asyncio.get_running_loop().create_task(self._invoker.invoke(function, value, metadata))
+        if kind not in values:
+            return _refusal(f"A function with the trigger {kind} cannot be run by hand.")
+        metadata = queue_metadata() if kind == "queueTrigger" else {}
+        run = self._invoker.invoke(function, values[kind], metadata)
+        task = asyncio.get_running_loop().create_task(run)
         self._runs.add(task)
         task.add_done_callback(self._runs.discard)
         return web.Response(status=202)
+
+
+async def _input_of(request: web.Request) -> str | None:
+    """The text of `input`, which may be left out; None when the body is not of that shape."""
+    try:
+        body = await request.json()
+    except (ValueError, LookupError, RecursionError):  # LookupError: no such charset
+        return None
+    text = body.get("input", "") if isinstance(body, dict) else None
+    return storable(text) if isinstance(text, str) else None
+
+
+def _refusal(reason: str) -> web.Response:
+    return web.json_response({"Message": reason}, status=400)
 
 
 def _is_json(text: str) -> bool:
@@ -119,7 +162,7 @@ def _http_datum(body: str, request: web.Request) -> Datum:
     return Datum(
         {
             "method": Datum("POST", "string"),
-            "url": Datum(str(request.url), "string"),
+            "url": Datum(url_of(request), "string"),
             "headers": {},
             "query": {},
             "params": {},

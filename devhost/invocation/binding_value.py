@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import azure.functions as func
 from azure.functions.meta import Datum
 
 from devhost.indexing.function_signature import converter_of
@@ -10,6 +11,8 @@ from devhost.indexing.function_signature import converter_of
 
 def decode(converter_name: str, datum: Datum, metadata: Mapping[str, Datum]) -> Any:
     """Value for a parameter, from what its binding gives. Raises NotImplementedError when it does not fit."""
+    if datum.type == "object":  # the trigger has made itself what the converter would make
+        return datum.value
     if converter_name == "generic":
         if datum.type not in ("string", "bytes", "json", None):
             raise ValueError(f'unexpected type of data received for the "generic" binding: {datum.type!r}')
@@ -32,6 +35,8 @@ def encode(converter_name: str, value: Any, python_type: Any) -> Datum:
         if isinstance(value, bytes | bytearray):
             return Datum(bytes(value), "bytes")
         raise _not_encodable("GenericBinding", value)
+    if converter_name == "http" and isinstance(value, func.HttpResponse):
+        return Datum(value, "object")  # the HTTP listener writes it as it is
     converter = converter_of(converter_name)
     try:
         encoded = converter.encode(value, expected_type=python_type)

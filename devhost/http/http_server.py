@@ -1,0 +1,89 @@
+"""The server below the listener: aiohttp's, without its router, with our own words for what is no HTTP."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import hdrs, http_exceptions, web
+
+logger = logging.getLogger("devhost")
+
+Answerer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+MAX_BODY_BYTES = 104_857_600
+_MAX_LINE_BYTES = 8_192  # Kestrel's limits
+_MAX_HEADER_BYTES = 32_768
+_SHUTDOWN_SECONDS = 5.0
+
+
+class _Connection(web.RequestHandler):
+    """One connection of a caller."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is no HTTP, or what the host could not answer, without a word about the reason."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("A part of the response is sent already.")
+        if isinstance(exc, web.RequestPayloadError):
+            status = 400
+        if status < 500:
+            if isinstance(exc, http_exceptions.LineTooLong):
+                status = 431
+            logger.info("Refused with %d what a caller sent: it is no HTTP (%s).", status, type(exc).__name__)
+        else:
+            logger.error("The host could not answer a request.", exc_info=exc)
+        response = web.Response(status=status)
+        response.force_close()
+        return response
+
+
+class _Server(web.Server):
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+class HttpServer:
+    """Listens on one port and hands each request to `answer`."""
+
+    def __init__(self, answer: Answerer) -> None:
+        self._answer: Any = answer  # it takes web.Request, which is what `_request` makes
+        self._runner: web.ServerRunner | None = None
+
+    async def start(self, address: str, port: int) -> None:
+        """Bind and serve. Raises OSError when the port is taken."""
+        server = _Server(
+            self._answer,
+            request_factory=_request,
+            access_log=None,
+            auto_decompress=False,  # a function gets the bytes that were sent
+            max_line_size=_MAX_LINE_BYTES,
+            max_field_size=_MAX_HEADER_BYTES,
+        )
+        self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, address, port, reuse_address=True).start()
+
+    async def stop(self) -> None:
+        """Close the port and wait a few seconds for open requests."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+
+def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.Request:
+    return web.Request(
+        message, payload, protocol, writer, task, task.get_loop(), client_max_size=MAX_BODY_BYTES
+    )
+
+
+async def send_continue(request: web.BaseRequest) -> None:
+    """Tell a caller that waits for it that its body is welcome."""
+    if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the response itself has not begun
