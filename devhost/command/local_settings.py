@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from devhost.errors import HostStartError
 from devhost.json_file import read_json_object
 
 logger = logging.getLogger("devhost")
+_NOT_IN_ENVIRONMENT = re.compile("[\0\ud800-\udfff]")
 T = TypeVar("T", int, str, bool)
 
 
@@ -84,7 +86,7 @@ def apply_local_settings(content: Mapping[str, Any]) -> None:
     for name, value in values.items():
         if isinstance(value, dict | list):
             raise HostStartError(f"local.settings.json: the value of {name} must be a string.")
-        if not name or "=" in name or "\0" in f"{name}{value}":
+        if not name or "=" in name or _NOT_IN_ENVIRONMENT.search(f"{name}{value}"):
             raise HostStartError(f"local.settings.json: {name!r} cannot be an environment variable.")
         if os.environ.get(name):
             logger.info(
