@@ -68,6 +68,7 @@ class _Parts:
 
     http: HttpListener
     admin: AdminApi
+    management: ManagementApi
     invoker: Invoker
     dispatcher: Dispatcher
     queues: Sequence[QueueListener]
@@ -76,6 +77,7 @@ class _Parts:
     async def stop(self) -> None:
         self.http.close_functions()
         self.invoker.stop_retrying()
+        self.management.close()
         # HTTP stays up while functions end, for they may be calling the management API.
         await asyncio.gather(
             self.dispatcher.stop(_GRACE_SECONDS),
@@ -187,7 +189,7 @@ class Host:
         )
         queues = [QueueListener(f, invoker, storage, self._queues) for f in app.of_type("queueTrigger")]
         timers = [TimerListener(f, invoker, hub, utc_now, self._zone) for f in app.of_type("timerTrigger")]
-        return _Parts(http, admin, invoker, dispatcher, queues, timers)
+        return _Parts(http, admin, management, invoker, dispatcher, queues, timers)
 
     def _keys(self, app: LoadedApp) -> HostKeys:
         path = self._options.data_dir / "keys.json"

@@ -14,7 +14,7 @@ from devhost.durable.records import InstanceActive
 from devhost.durable.request_body import FORBIDDEN_IN_ID, flag, json_text
 from devhost.durable.stored_json import json_token
 from devhost.durable.task_hub import TaskHub
-from devhost.durable.wait_for_completion import ended_instance, wanted_wait
+from devhost.durable.wait_for_completion import CompletionWaits, wanted_wait
 
 _LONGEST_ID = 256  # UTF-16 units, as .NET counts
 
@@ -33,6 +33,11 @@ class InstanceStart:
     ) -> None:
         self._hub, self._dispatcher, self._functions, self._urls = hub, dispatcher, functions, urls
         self._replaces_active = replaces_active
+        self._waits = CompletionWaits(hub)
+
+    def close(self) -> None:
+        """Have all that wait for the end of an instance answer now."""
+        self._waits.close()
 
     async def start(self, request: web.Request, name: str, instance_id: str = "") -> web.Response:
         """202 with the management payload; 400 for what cannot be started, 500 for an id that is in use."""
@@ -83,7 +88,7 @@ class InstanceStart:
         self._dispatcher.wake(instance_id)
         wait = wanted_wait(request)  # refused too late to keep the instance from running, as on the real host
         if wait is not None:
-            ended = await ended_instance(self._hub, instance_id, *wait)
+            ended = await self._waits.ended_instance(instance_id, *wait)
             if ended is not None and ended.status == Status.COMPLETED:
                 return json_answer(json_token(ended.output))
             if ended is not None:

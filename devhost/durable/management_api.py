@@ -32,6 +32,10 @@ class ManagementApi:
         self._queries = InstanceQueries(hub)
         self._of_entities = EntityOperations(hub, dispatcher, functions)
 
+    def close(self) -> None:
+        """Keep no request waiting any longer."""
+        self._starts.close()
+
     async def handle(self, request: web.Request, raw_path: str) -> web.Response | None:
         """Answer, or None when the path is not one of ours."""
         for base in (WEBHOOK_PATH, RPC_PATH):

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -35,14 +36,27 @@ def _seconds(request: web.Request, name: str) -> float | None:
     return seconds if math.isfinite(seconds) else None
 
 
-async def ended_instance(hub: TaskHub, instance_id: str, patience: float, interval: float) -> Instance | None:
-    """The instance once it has ended, or None when it has not within `patience` seconds."""
-    deadline = time.monotonic() + patience
-    while True:
-        instance = hub.instance(instance_id)
-        if instance is not None and instance.status.is_final:
-            return instance
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return None
-        await asyncio.sleep(max(min(interval, left), _SHORTEST_POLL_SECONDS))
+class CompletionWaits:
+    """The requests that wait for the end of an instance; a host that stops lets none of them wait on."""
+
+    def __init__(self, hub: TaskHub) -> None:
+        self._hub = hub
+        self._closing = asyncio.Event()
+
+    def close(self) -> None:
+        """Have all that wait answer as if their time were up."""
+        self._closing.set()
+
+    async def ended_instance(self, instance_id: str, patience: float, interval: float) -> Instance | None:
+        """The instance once it has ended, or None when it has not within `patience` seconds."""
+        deadline = time.monotonic() + patience
+        while True:
+            instance = self._hub.instance(instance_id)
+            if instance is not None and instance.status.is_final:
+                return instance
+            left = deadline - time.monotonic()
+            if left <= 0 or self._closing.is_set():
+                return None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(min(interval, left), _SHORTEST_POLL_SECONDS)):
+                    await self._closing.wait()

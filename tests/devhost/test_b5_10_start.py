@@ -232,3 +232,14 @@ async def test_a_look_less_often_than_the_whole_wait_is_refused(api: ManagementC
     answer = await api.call("POST", "orchestrators/o/one?timeout=1&pollingInterval=2")
     assert answer.status == 400
     assert content(answer)["ExceptionMessage"] == "Total timeout 1 should be bigger than retry timeout 2"
+
+
+async def test_a_start_that_waits_is_answered_when_the_host_stops(api: ManagementClient) -> None:
+    path = "orchestrators/o/one?timeout=60&pollingInterval=30"
+    async with asyncio.timeout(5):
+        waiting = asyncio.create_task(api.call("POST", path))
+        while api.hub.instance("one") is None:  # noqa: ASYNC110 (the hub tells nobody)
+            await asyncio.sleep(0.01)
+        api.api.close()
+        answer = await waiting
+    assert (answer.status, content(answer)["id"]) == (202, "one")
