@@ -9,6 +9,7 @@ from typing import TextIO
 from devhost.app_settings import app_setting
 from devhost.log_level import LogLevels
 
+_ROOT, _HOST = logging.getLogger(), logging.getLogger("devhost")
 WITHOUT_TIME = {"without_time": True}  # for `extra`: the line stands as it is, as in func's own output
 
 
@@ -25,15 +26,25 @@ class _Line(logging.Formatter):
             return message
         if record.exc_info or record.exc_text or record.stack_info:
             message = super().format(record)
-        second = int(record.created)
-        if second != self._second:  # most records are of the second of the one before
+        return self.stamped(record.created, message)
+
+    def stamped(self, moment: float, message: str) -> str:
+        """The line of a message at a moment in seconds since 1970."""
+        second = int(moment)
+        if second != self._second:  # most lines are of the second of the one before
             self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
             self._second = second
-        return f"[{self._text}.{int(record.created * 1000) % 1000:03d}Z] {message}"
+        return f"[{self._text}.{int(moment * 1000) % 1000:03d}Z] {message}"
 
 
 class _Lines(logging.StreamHandler[TextIO]):
     """Writes each record with one call, so that no other output comes into its line."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._line = _Line()
+        self.setFormatter(self._line)
+        self.levels: LogLevels | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -42,13 +53,46 @@ class _Lines(logging.StreamHandler[TextIO]):
         except Exception:  # noqa: BLE001 (logging's own rule: a record that cannot be written stops nobody)
             self.handleError(record)
 
+    @property
+    def is_untouched(self) -> bool:
+        """Whether formatter and filters are still the host's own."""
+        return self.formatter is self._line and len(self.filters) == (self.levels is not None)
+
+    def write_line(self, level: int, category: str, message: str) -> None:
+        """Write what a record of this message would become."""
+        if self.levels is not None and not self.levels.allows(level, category):
+            return
+        self.acquire()
+        try:
+            self.stream.write(self._line.stamped(time.time(), message) + "\n")
+            self.stream.flush()
+        except Exception:  # noqa: BLE001 (as for a record)
+            self.handleError(logging.makeLogRecord({"msg": "A line of the host"}))
+        finally:
+            self.release()
+
+
+def write_plainly(level: int, category: str, message: str) -> bool:
+    """Write a line of the host without a record, which costs a third.
+
+    Returns False, and writes nothing, when the app has put handlers, filters or a formatter of its own into
+    the way: it is to get its record. `category` is in lower case.
+    """
+    handlers = _ROOT.handlers
+    if len(handlers) != 1 or _HOST.handlers or _HOST.filters or not _HOST.propagate:
+        return False
+    [lines] = handlers
+    if not isinstance(lines, _Lines) or not lines.is_untouched:
+        return False
+    lines.write_line(level, category, message)
+    return True
+
 
 def configure_log(*, verbose: bool) -> None:
     """Send every record to standard output; `verbose` shows the libraries' own chatter too."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # no line is lost for a character in it
     handler = _Lines(sys.stdout)
-    handler.setFormatter(_Line())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
@@ -65,6 +109,8 @@ def limit_log(levels: LogLevels) -> None:
     root = logging.getLogger()
     for handler in root.handlers:
         handler.addFilter(levels)
+        if isinstance(handler, _Lines):
+            handler.levels = levels
     asked = (app_setting("PYTHON_ENABLE_DEBUG_LOGGING") or "").lower()
     root.setLevel(logging.DEBUG if asked in ("1", "true", "t", "yes", "y") else logging.INFO)
     logging.getLogger("devhost").setLevel(max(min(levels.lowest, logging.INFO), logging.DEBUG))

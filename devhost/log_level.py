@@ -54,7 +54,11 @@ class LogLevels(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is logged."""
-        return hasattr(record, "without_time") or record.levelno >= self._level(category_of(record))
+        return hasattr(record, "without_time") or self.allows(record.levelno, category_of(record))
+
+    def allows(self, level: int, category: str) -> bool:
+        """Whether a line of a category, in lower case, is logged."""
+        return level >= self._level(category)
 
     def _level(self, category: str) -> int:
         level = self._known.get(category)
