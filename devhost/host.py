@@ -82,6 +82,7 @@ class _Parts:
         await asyncio.gather(
             self.dispatcher.stop(_GRACE_SECONDS),
             self.admin.stop(_GRACE_SECONDS),
+            self.invoker.wait_until_idle(_GRACE_SECONDS),
             *(queue.stop(_GRACE_SECONDS) for queue in self.queues),
             *(timer.stop(_GRACE_SECONDS) for timer in self.timers),
         )

@@ -34,6 +34,8 @@ HONOURED: Mapping[str, str] = {
     "extensions.durableTask.maxConcurrentActivityFunctions": "host",
     "extensions.durableTask.maxConcurrentEntityFunctions": "host",
     "extensions.durableTask.maxConcurrentOrchestratorFunctions": "host",
+    "extensions.durableTask.maxConcurrentEntityFunctions": "host",
+    "extensions.durableTask.overridableExistingInstanceStates": "durable/durable_settings",
 }
 
 # Why a key is ignored. A key stands for all below it.
@@ -76,7 +78,6 @@ IGNORED: Mapping[str, str] = {
     "extensions.warmup": _NO_TRIGGER,
     "extensions.durableTask.httpSettings": _NOT_YET,
     "extensions.durableTask.maxEntityOperationBatchSize": _NOT_YET,
-    "extensions.durableTask.overridableExistingInstanceStates": _NOT_YET,
     "extensions.durableTask.rollbackEntityOperationsOnExceptions": _NOT_YET,
     "extensions.durableTask.storeInputsInOrchestrationHistory": _NOT_YET,
     "extensions.durableTask.throwStatusExceptionsOnRaiseEvent": _NOT_YET,

@@ -13,7 +13,7 @@ Answerer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 MAX_BODY_BYTES = 104_857_600
 _MAX_LINE_BYTES = 8_192  # Kestrel's limits
 _MAX_HEADER_BYTES = 32_768
-_SHUTDOWN_SECONDS = 5.0
+_SHUTDOWN_SECONDS = 1.0  # for what is being sent; functions had their time before
 
 
 class _Connection(web.RequestHandler):
@@ -71,7 +71,7 @@ class HttpServer:
         await web.TCPSite(self._runner, address, port, reuse_address=True).start()
 
     async def stop(self) -> None:
-        """Close the port and wait a few seconds for open requests."""
+        """Close the port and wait a moment for open requests."""
         if self._runner is not None:
             await self._runner.cleanup()
 

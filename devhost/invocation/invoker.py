@@ -34,6 +34,7 @@ from devhost.storable_text import describe, storable
 
 logger = logging.getLogger("devhost")
 
+_LOOK_SECONDS = 0.02
 _HOST_FRAMES = (str(Path(__file__).parent.parent), "/concurrent/futures/", "/asyncio/")
 
 InputSource = Callable[[Binding], Datum]
@@ -92,6 +93,12 @@ class Invoker:
     def stop_retrying(self) -> None:
         """From now on a failed call is not made again, whatever its `@retry` says: the host is stopping."""
         self._stopping.set()
+
+    async def wait_until_idle(self, seconds: float) -> None:
+        """Wait until no call is under way, but no longer than that."""
+        deadline = time.monotonic() + seconds
+        while not self.run_log.is_idle and time.monotonic() < deadline:
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def invoke(
         self, function: FunctionDefinition, value: Datum, metadata: Mapping[str, Datum] | None = None

@@ -58,6 +58,11 @@ class RunLog:
         runs.ended.appendleft(run)
         return seconds
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no run is under way."""
+        return not any(runs.under_way for runs in self._functions.values())
+
     def of(self, function: str) -> FunctionRuns:
         """The runs of a function; empty when it has not run."""
         return self._functions.get(function) or FunctionRuns()

@@ -147,7 +147,7 @@ def test_what_runs_may_end_and_what_hangs_does_not_hold_it_up(start_func: StartF
     hanging.start()
     until(lambda: "slow has begun" in func.log and "hangs has begun" in func.log)
     func.signal_group(signal.SIGTERM)
-    assert func.process.wait(14) == 0, func.log
+    assert func.process.wait(9) == 0, func.log
     waiting.join(10)
     assert answers == ["answered"]
 

@@ -70,9 +70,7 @@ def test_a_missing_file_is_an_empty_one_and_a_mark_before_it_is_read(tmp_path: P
 def test_a_variable_that_is_set_wins_with_a_line_and_one_that_is_empty_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    values = (
-        '{"IsEncrypted": false, "Values": {"TAKEN": "file", "EMPTY": "file", "NO": null, "ON": true, "N": 5}}'
-    )
+    values = '{"TAKEN": "file", "EMPTY": "file", "NO": null, "ON": true, "N": 5}'
     monkeypatch.setenv("TAKEN", "environment")
     monkeypatch.setenv("EMPTY", "")
     for name in ("NO", "ON", "N"):
