@@ -34,7 +34,6 @@ HONOURED: Mapping[str, str] = {
     "extensions.durableTask.maxConcurrentActivityFunctions": "host",
     "extensions.durableTask.maxConcurrentEntityFunctions": "host",
     "extensions.durableTask.maxConcurrentOrchestratorFunctions": "host",
-    "extensions.durableTask.maxConcurrentEntityFunctions": "host",
     "extensions.durableTask.overridableExistingInstanceStates": "durable/durable_settings",
 }
 
