@@ -59,6 +59,15 @@ class HubFile:
             (instance_id, execution_id, event_text(event)),
         )
 
+    def _add_activity(
+        self, instance_id: str, execution_id: str, task_id: int, name: str, input_text: str | None
+    ) -> int:
+        cursor = self._db.execute(
+            "INSERT INTO activities (instance_id, execution_id, task_id, name, input) VALUES (?,?,?,?,?)",
+            (instance_id, execution_id, task_id, name, input_text),
+        )
+        return int(cursor.lastrowid or 0)
+
     def _add_entity_message(self, entity_id: str, body: str) -> None:
         self._db.execute("INSERT INTO entity_messages (entity_id, body) VALUES (?,?)", (entity_id, body))
 

@@ -29,7 +29,7 @@ class InstanceOperations:
         """Do what the last part of the path says."""
         act = self._by_name.get(operation)
         if operation == "rewind":
-            return self._rewind(instance_id)
+            return self._rewind(request, instance_id)
         if act is None:
             return empty(404)
         return await self._on_active(request, instance_id, act)
@@ -74,12 +74,14 @@ class InstanceOperations:
         reason = parameter(request, "reason")
         return self._send(instance, event(EventType.EXECUTION_RESUMED, utc_now(), Reason=reason))
 
-    def _rewind(self, instance_id: str) -> web.Response:
+    def _rewind(self, request: web.Request, instance_id: str) -> web.Response:
         instance = self._hub.instance(instance_id)
         if instance is None:
             return empty(404)
         if instance.status == Status.FAILED:
-            return message(501, "Rewind: devhost does not have this yet; the real host does.")
+            reason = parameter(request, "reason")
+            self._dispatcher.dispatch(self._hub.rewind(instance_id, reason, utc_now()))
+            return empty(202)
         if instance.status.is_final:
             return empty(410)
         return invalid_operation("The rewind operation is only supported on failed orchestration instances.")

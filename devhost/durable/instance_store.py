@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from devhost.durable.history import Event, Status, execution_started, sub_orchestration_failed, utc_text
+from devhost.durable.history import Event, Status, sub_orchestration_failed, utc_text
 from devhost.durable.hub_file import HubFile
 from devhost.durable.instance_filter import InstanceFilter
 from devhost.durable.records import Instance, InstanceActive, Parent
@@ -46,17 +46,6 @@ class InstanceStore(HubFile):
                 self._add_message(parent.instance_id, parent.execution_id, told)
             self._insert(instance_id, execution_id, name, started, now, replaces=existing is not None)
         return parent
-
-    def restart(self, instance_id: str, new_id: str, execution_id: str, now: datetime) -> None:
-        """Start what `instance_id` was, with its stored input, as `new_id`, which may be the same.
-
-        Raises InstanceActive when `new_id` runs, and KeyError when there is no `instance_id`.
-        """
-        old = self.instance(instance_id)
-        if old is None:
-            raise KeyError(instance_id)
-        started = execution_started(new_id, execution_id, old.name, old.input_text, now)
-        self.create_instance(new_id, execution_id, old.name, started, now)
 
     def _insert(
         self, instance_id: str, execution_id: str, name: str, started: Event, now: datetime, *, replaces: bool

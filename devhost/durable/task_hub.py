@@ -11,14 +11,14 @@ import msgspec
 from devhost.durable.entity_store import EntityStore
 from devhost.durable.history import Event, sub_orchestration_failed, utc_text
 from devhost.durable.hub_file import event_text
-from devhost.durable.instance_store import InstanceStore
 from devhost.durable.records import ActivityWork, ChildStart, Committed, Episode, EpisodeChange
+from devhost.durable.rewind import RewindStore
 from devhost.durable.timer_store import TimerStore
 
 _ACTIVITY_COLUMNS = "activity_id, instance_id, execution_id, task_id, name, input"
 
 
-class TaskHub(InstanceStore, TimerStore, EntityStore):
+class TaskHub(RewindStore, TimerStore, EntityStore):
     """The store of one hub."""
 
     def waiting_instances(self) -> list[str]:
@@ -138,15 +138,6 @@ class TaskHub(InstanceStore, TimerStore, EntityStore):
         refused = sub_orchestration_failed(child.task_id, reason, None, change.updated)
         self._add_message(episode.instance.instance_id, episode.instance.execution_id, refused)
         return episode.instance.instance_id
-
-    def _add_activity(
-        self, instance_id: str, execution_id: str, task_id: int, name: str, input_text: str | None
-    ) -> int:
-        cursor = self._db.execute(
-            "INSERT INTO activities (instance_id, execution_id, task_id, name, input) VALUES (?,?,?,?,?)",
-            (instance_id, execution_id, task_id, name, input_text),
-        )
-        return int(cursor.lastrowid or 0)
 
     def pending_activity_ids(self) -> list[int]:
         """Ids of the activities without a result, oldest first: what a restarted host dispatches again."""

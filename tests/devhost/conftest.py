@@ -1,12 +1,15 @@
-"""Devhost processes for the tests of this directory."""
+"""Devhost processes and simulations for the tests of this directory."""
 
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.devhost.host_process import DevhostProcess
+from tests.devhost.orchestrations import TRIES, Orchestrator, Simulate, app_of
+from tests.devhost.simulation import Simulation, durable_functions
 
 StartHost = Callable[..., DevhostProcess]
 
@@ -24,6 +27,22 @@ def start_host(tmp_path: Path) -> Iterator[StartHost]:
     yield start
     for host in started:
         host.kill()
+
+
+@pytest.fixture
+def simulate(tmp_path: Path) -> Iterator[Simulate]:
+    """Makes simulations of apps of orchestrators; each has a task hub of its own."""
+    TRIES.clear()
+    numbers, made = count(), list[Simulation]()
+
+    def make(*orchestrators: Orchestrator, **options: Any) -> Simulation:
+        path = tmp_path / f"{next(numbers)}.sqlite"
+        made.append(Simulation(path, durable_functions(app_of(*orchestrators)), **options))
+        return made[-1]
+
+    yield make
+    for simulation in made:
+        simulation.hub.close()
 
 
 @pytest.fixture(scope="package")

@@ -1,0 +1,54 @@
+"""B5.5, timers of orchestrations."""
+
+from datetime import timedelta
+
+from devhost.durable.history import EventType, Status
+from tests.devhost.orchestrations import SDK_WARNINGS, Context, Simulate, Steps
+from tests.devhost.simulation import START
+
+pytestmark = SDK_WARNINGS
+
+
+async def test_an_instance_runs_until_a_lost_timer_that_was_not_cancelled_fires(simulate: Simulate) -> None:
+    def hasty(context: Context) -> Steps:
+        timer = context.create_timer(context.current_utc_datetime + timedelta(hours=1))
+        winner = yield context.task_any([timer, context.call_activity("double", 1)])
+        if context.get_input() == "cancel":
+            timer.cancel()
+        return winner == timer
+
+    for wish, spent in (("leave", timedelta(hours=1)), ("cancel", timedelta(0))):
+        simulation = simulate(hasty)
+        simulation.start("hasty", wish)
+        await simulation.run()
+        assert simulation.instance().output == "false"
+        assert spent <= simulation.now - START < spent + timedelta(seconds=1)
+        assert EventType.TIMER_CREATED in simulation.kinds()
+
+
+async def test_a_timer_wins_when_its_event_does_not_come(simulate: Simulate) -> None:
+    def patient(context: Context) -> Steps:
+        timer = context.create_timer(context.current_utc_datetime + timedelta(minutes=5))
+        event = context.wait_for_external_event("answer")
+        winner = yield context.task_any([timer, event])
+        return "late" if winner == timer else event.result
+
+    simulation = simulate(patient)
+    simulation.start("patient")
+    await simulation.run()
+    assert simulation.instance().output == '"late"'
+    assert simulation.now - START >= timedelta(minutes=5)
+
+
+async def test_a_long_timer_is_split_as_on_azure_storage(simulate: Simulate) -> None:
+    def fortnight(context: Context) -> Steps:
+        yield context.create_timer(context.current_utc_datetime + timedelta(days=10))
+        return str(context.current_utc_datetime - START.replace(tzinfo=context.current_utc_datetime.tzinfo))
+
+    simulation = simulate(fortnight)
+    simulation.start("fortnight")
+    await simulation.run()
+    created = [e for e in simulation.history() if e["EventType"] == EventType.TIMER_CREATED]
+    assert [e["FireAt"][:10] for e in created] == ["2026-01-04", "2026-01-07", "2026-01-11"]
+    assert [e["EventId"] for e in created] == [0, 1, 2]
+    assert simulation.instance().status is Status.COMPLETED
