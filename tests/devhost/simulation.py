@@ -68,6 +68,12 @@ class Simulation:
     def terminate(self, reason: str, *, instance_id: str = "i") -> None:
         self.hub.add_event(instance_id, event(EventType.EXECUTION_TERMINATED, self.now, Input=reason))
 
+    def suspend(self, reason: str = "", *, instance_id: str = "i") -> None:
+        self.hub.add_event(instance_id, event(EventType.EXECUTION_SUSPENDED, self.now, Reason=reason))
+
+    def resume(self, reason: str = "", *, instance_id: str = "i") -> None:
+        self.hub.add_event(instance_id, event(EventType.EXECUTION_RESUMED, self.now, Reason=reason))
+
     def instance(self, instance_id: str = "i") -> Instance:
         instance = self.hub.instance(instance_id)
         assert instance is not None
