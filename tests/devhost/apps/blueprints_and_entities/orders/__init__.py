@@ -1,0 +1,1 @@
+"""Orders: how they start, how they go on, and what they do."""
