@@ -84,7 +84,7 @@ async def _input_text(request: web.Request) -> str | None:
     text = await body_text(request)
     if not text:
         return None
-    if request.content_type.lower() != "application/json":
+    if request.content_type != "application/json":
         return json.dumps(text)
     try:
         read_json(text)

@@ -38,7 +38,7 @@ class InstanceOperations:
         """Hand an event to an instance; the body is its JSON."""
 
         async def act(request: web.Request, instance: Instance) -> web.Response:
-            if request.content_type.lower() != "application/json":
+            if request.content_type != "application/json":
                 return message(400, "Only application/json request content is supported")
             body = await json_text(request)
             if not body:

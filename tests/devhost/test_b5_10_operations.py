@@ -228,7 +228,7 @@ async def test_a_purge_of_many_lets_others_have_their_turn(api: ManagementClient
         ("POST", "instances/one/raiseEvent"),
         ("GET", "instances/one/raiseEvent/x"),
         ("POST", "instances/one/terminate/now"),
-        ("POST", "instances//terminate"),
+        ("GET", "instances//one"),
         ("GET", "nothing"),
         ("GET", ""),
     ],
