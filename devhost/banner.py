@@ -31,7 +31,7 @@ def differences(app: LoadedApp, queues: QueueSettings) -> list[str]:
         found += [
             "orchestrations live in a SQLite file in the data directory, not in Azure Storage",
             "calling an unknown activity fails the instance (the real host leaves it Running)",
-            "sub-orchestrations, entities, call_http, suspend, resume and rewind are not here yet",
+            "entities and call_http are not here yet",
             "there is one task hub: the taskHub and connection of a request or of a client choose no other",
             "the client's RPC calls and the webhooks share the one HTTP port",
         ]

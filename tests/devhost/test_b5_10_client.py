@@ -193,3 +193,15 @@ def test_suspend_and_resume(managed: DevhostProcess) -> None:
     start(managed, "waits", "not-held")
     reaches(managed, "not-held", "Running")
     assert "unexpected status code 500" in raised(managed, "resume", instance_id="not-held", reason="x")
+
+
+def test_rewind(managed: DevhostProcess) -> None:
+    start(managed, "fails_once", "mended")
+    assert "the first time it fails" in reaches(managed, "mended", "Failed")["output"]
+    assert returned(managed, "rewind", instance_id="mended", reason="try again") is None
+    assert reaches(managed, "mended", "Completed")["output"] == "mended"
+    ended = raised(managed, "rewind", instance_id="mended", reason="x")
+    assert ended == "The rewind operation is only supported on failed orchestration instances."
+    assert "No instance with ID" in raised(managed, "rewind", instance_id="nobody", reason="x")
+    start(managed, "waits", "not-failed")
+    assert "unexpected payload" in raised(managed, "rewind", instance_id="not-failed", reason="x")

@@ -149,6 +149,14 @@ async def test_what_cannot_be_done_in_a_state_is_a_500(
     assert messages(api) == []
 
 
+async def test_what_has_failed_is_rewound_and_runs(api: ManagementClient) -> None:
+    api.put("one", Status.FAILED)
+    answer = await api.call("POST", "instances/one/Rewind?reason=again")
+    assert (answer.status, answer.text) == (202, None)
+    assert content(await api.call("GET", "instances/one"))["runtimeStatus"] == "Running"
+    assert [(message["EventType"], message["Data"]) for message in messages(api)] == [(17, "again")]
+
+
 @pytest.mark.parametrize("status", [Status.PENDING, Status.RUNNING, Status.SUSPENDED])
 async def test_what_has_not_failed_cannot_be_rewound(api: ManagementClient, status: Status) -> None:
     api.put("one", status)
