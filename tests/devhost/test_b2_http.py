@@ -1,7 +1,6 @@
-"""HTTP triggers and the admin API, over a running host."""
+"""Contract B2: HTTP triggers of a running host."""
 
 import http.client
-import json
 
 from tests.devhost.host_process import DevhostProcess, until
 
@@ -38,29 +37,6 @@ def test_a_disabled_function_is_404(everything: DevhostProcess) -> None:
     assert "Function switched_off is disabled." in everything.log
 
 
-def test_the_home_page_ping_status_and_functions_are_there(everything: DevhostProcess) -> None:
-    assert everything.call("GET", "/").headers["content-type"].startswith("text/html")
-    assert everything.call("POST", "/admin/host/ping").status == 200
-    assert everything.call("GET", "/admin/host/status").json()["state"] == "Running"
-    functions = {f["name"]: f for f in everything.call("GET", "/admin/functions").json()}
-    assert functions["echo"]["invoke_url_template"] == f"http://127.0.0.1:{everything.port}/api/echo"
-    assert functions["switched_off"]["isDisabled"]
-    assert (
-        everything.call("GET", "/admin/functions/work").json()["config"]["bindings"][0]["queueName"] == "work"
-    )
-
-
-def test_a_function_can_be_run_by_hand(everything: DevhostProcess) -> None:
-    answer = everything.call("POST", "/admin/functions/work", '{"input": "by hand"}')
-    assert answer.status == 202
-    until(lambda: "by hand 1" in everything.noted("work"))
-    assert everything.call("POST", "/admin/functions/yearly", '{"input": ""}').status == 202
-    until(lambda: len(everything.noted("yearly")) == 2)
-    assert everything.call("POST", "/admin/functions/unknown", '{"input": ""}').status == 404
-    assert everything.call("POST", "/admin/functions/work", "no json").status == 400
-    assert everything.call("POST", "/admin/functions/chain", '{"input": ""}').status == 400
-
-
 def test_a_chunked_body_arrives_empty_as_on_azure(everything: DevhostProcess) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", everything.port, timeout=10)
     headers = {"X-Test": "t", "Transfer-Encoding": "chunked"}
@@ -92,14 +68,3 @@ def test_a_function_cannot_break_the_framing_of_its_response(everything: Devhost
         assert "transfer-encoding" not in answer.headers
     assert everything.call("GET", "/api/answers?status=204").body == b""
     assert everything.call("GET", "/api/answers?status=304").body == b""
-
-
-def test_a_function_is_run_by_hand_with_a_text_and_an_activity_with_json(everything: DevhostProcess) -> None:
-    for given in ("1", "null", "{}", "[]"):
-        path = "/admin/functions/work"
-        assert everything.call("POST", path, f'{{"input": {given}}}').status == 400
-    for given, status in (("no json", 400), ("[" * 100_000, 400), ("[1, 2]", 202)):
-        body = json.dumps({"input": given})
-        assert everything.call("POST", "/admin/functions/add", body).status == status
-    bad_charset = {"Content-Type": "application/json; charset=nonsense"}
-    assert everything.call("POST", "/admin/functions/work", "{}", bad_charset).status == 400
