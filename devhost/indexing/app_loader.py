@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 import types
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ import devhost
 from devhost.app_settings import app_setting
 from devhost.errors import AppLoadError, FunctionRefused
 from devhost.indexing.binding_rules import check_function, check_route_conflict
-from devhost.indexing.function_binding import Binding, FunctionDefinition
+from devhost.indexing.function_binding import Binding, FunctionDefinition, Signature
 from devhost.indexing.function_signature import read_signature
-from devhost.indexing.retry_settings import read_retry_policy
+from devhost.indexing.retry_settings import RetryPolicy, read_retry_policy
 
 _MODULE_MISSING = (
     "Cannot find module. Please check the requirements.txt file for the missing module. "
@@ -64,7 +64,7 @@ def load_app(script_root: Path, only: Collection[str] = ()) -> LoadedApp:
         functions = registers[0].get_functions()
     except Exception as error:  # decorators validate late, with errors of any type
         raise AppLoadError(f"{type(error).__name__}: {error}") from error
-    return _index(functions, {name.lower() for name in only})
+    return index_functions(functions, only)
 
 
 def _import_app(script_root: Path, file_name: str) -> types.ModuleType:
@@ -84,48 +84,70 @@ def _import_app(script_root: Path, file_name: str) -> types.ModuleType:
         raise AppLoadError(f"{reason}\n{traceback.format_exc()}".rstrip()) from error
 
 
-def _index(functions: list[Any], only: set[str]) -> LoadedApp:
-    app = LoadedApp()
+def index_functions(functions: Sequence[Any], only: Collection[str] = ()) -> LoadedApp:
+    """Check what an app's `get_functions()` gave, and keep what can run (`only` as for `load_app`).
+
+    Raises AppLoadError when a signature does not fit; the worker then loads no function at all.
+    """
+    app, kept = LoadedApp(), {name.lower() for name in only}
+    signed = [_Signed.read(function) for function in functions]
     http_triggers: list[tuple[str, Binding]] = []
-    signatures = []
-    for function in functions:
+    for declared in signed:
+        try:
+            retry = read_retry_policy(declared.function.get_settings_dict("retry_policy"))
+            if kept and declared.name.lower() not in kept:
+                continue
+            if any(declared.name.lower() == other.name.lower() for other in app.functions):
+                raise FunctionRefused(
+                    f"The function name '{declared.name}' must be unique within the function app."
+                )
+            resolved = check_function(declared.name, declared.bindings)
+            definition = declared.definition(resolved, retry)
+            if definition.trigger.type == "httpTrigger":
+                check_route_conflict(definition.trigger, http_triggers)
+                http_triggers.append((definition.name, definition.trigger))
+        except FunctionRefused as reason:
+            app.refused[declared.name] = str(reason)
+            continue
+        app.functions.append(definition)
+    activities = {_activity_name(declared.name, declared.bindings) for declared in signed}
+    running = {function.durable_name.lower() for function in app.of_type("activityTrigger")}
+    app.absent_activities = activities - running - {""}
+    return app
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """A function of the app whose signature fits its bindings, as it was declared."""
+
+    function: Any
+    name: str
+    bindings: tuple[Binding, ...]
+    signature: Signature
+
+    @classmethod
+    def read(cls, function: Any) -> "_Signed":
         bindings = tuple(_binding(json.loads(raw)) for raw in function.get_raw_bindings())
         name = str(function.get_function_name())
-        signatures.append(
-            (function, name, bindings, read_signature(name, function.get_user_function(), bindings))
-        )
-    for function, name, bindings, signature in signatures:
-        try:
-            retry = read_retry_policy(function.get_settings_dict("retry_policy"))
-            if only and name.lower() not in only:
-                continue
-            resolved = check_function(name, bindings)
-            trigger = next((binding for binding in resolved if binding.is_trigger), None)
-            if trigger is None:
-                raise FunctionRefused("At least one binding must be declared, and one must be a trigger.")
-            if trigger.type == "httpTrigger":
-                check_route_conflict(trigger, http_triggers)
-                http_triggers.append((name, trigger))
-        except FunctionRefused as reason:
-            app.refused[name] = str(reason)
-            continue
-        user_function = function.get_user_function()
-        app.functions.append(
-            FunctionDefinition(
-                name=name,
-                user_function=user_function,
-                trigger=trigger,
-                bindings=resolved,
-                signature=signature,
-                is_async=inspect.iscoroutinefunction(user_function),
-                is_disabled=_is_disabled(name),
-                retry=retry,
+        return cls(function, name, bindings, read_signature(name, function.get_user_function(), bindings))
+
+    def definition(self, resolved: tuple[Binding, ...], retry: RetryPolicy | None) -> FunctionDefinition:
+        trigger = next((binding for binding in resolved if binding.is_trigger), None)
+        if trigger is None:
+            raise FunctionRefused(
+                "No trigger binding specified. A function must have a trigger input binding."
             )
+        user_function = self.function.get_user_function()
+        return FunctionDefinition(
+            name=self.name,
+            user_function=user_function,
+            trigger=trigger,
+            bindings=resolved,
+            signature=self.signature,
+            is_async=inspect.iscoroutinefunction(user_function),
+            is_disabled=_is_disabled(self.name),
+            retry=retry,
         )
-    declared = {_activity_name(name, bindings) for _, name, bindings, _ in signatures}
-    running = {function.durable_name.lower() for function in app.of_type("activityTrigger")}
-    app.absent_activities = declared - running - {""}
-    return app
 
 
 def _activity_name(name: str, bindings: tuple[Binding, ...]) -> str:

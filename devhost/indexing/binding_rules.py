@@ -22,6 +22,7 @@ def check_function(name: str, bindings: Sequence[Binding]) -> tuple[Binding, ...
     """Check one function by itself and return its bindings with `%name%` resolved. Raises FunctionRefused."""
     if not _FUNCTION_NAME.match(name) or name.lower() == "host":
         raise FunctionRefused(f"'{name}' is not a valid function name.")
+    _check_names_of(bindings)
     try:
         resolved = tuple(_resolved(binding) for binding in bindings)
         for binding in resolved:
@@ -29,6 +30,16 @@ def check_function(name: str, bindings: Sequence[Binding]) -> tuple[Binding, ...
     except ValueError as error:
         raise FunctionRefused(str(error)) from None
     return resolved
+
+
+def _check_names_of(bindings: Sequence[Binding]) -> None:
+    names: set[str] = set()
+    for binding in bindings:
+        if binding.name in names:
+            raise FunctionRefused(
+                f"Multiple bindings with name '{binding.name}' discovered. Binding names must be unique."
+            )
+        names.add(binding.name)
 
 
 def _resolved(binding: Binding) -> Binding:
@@ -68,22 +79,25 @@ def _check_binding(binding: Binding) -> None:
 
 
 def _check_route(route: str) -> None:
-    first = route.strip("/").split("/")[0].lower()
-    if first in ("admin", "runtime"):
-        raise ValueError(f"The specified route conflicts with one or more built in routes: '{route}'.")
+    if route.strip("/").lower().startswith(("admin", "runtime")):  # "administrators", too
+        raise ValueError("The specified route conflicts with one or more built in routes.")
     compile_template(route)
 
 
 def check_route_conflict(trigger: Binding, taken: Sequence[tuple[str, Binding]]) -> None:
     """Refuse an HTTP trigger whose route and verbs another function has. Raises FunctionRefused."""
     for other_name, other in taken:
-        if str(trigger.properties.get("route", "")).lower() != str(other.properties.get("route", "")).lower():
+        if _route(trigger) != _route(other):
             continue
         mine, theirs = verbs(trigger), verbs(other)
         if not mine or not theirs or mine & theirs:
             raise FunctionRefused(
                 f"The route specified conflicts with the route defined by function '{other_name}'."
             )
+
+
+def _route(trigger: Binding) -> str:
+    return str(trigger.properties.get("route") or "").strip("/").lower()
 
 
 def verbs(trigger: Binding) -> frozenset[str]:

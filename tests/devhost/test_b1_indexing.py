@@ -35,6 +35,10 @@ def storage(monkeypatch: pytest.MonkeyPatch) -> None:
         ("fine", http("1st"), "binding name 1st is invalid"),
         ("fine", http(route="admin/x"), "conflicts with one or more built in routes"),
         ("fine", http(route="Runtime"), "conflicts with one or more built in routes"),
+        ("fine", http(route="/administrators"), "conflicts with one or more built in routes"),
+        ("1st", http(), "not a valid function name"),
+        ("x" * 129, http(), "not a valid function name"),
+        ("fine", http("a" * 129), "is invalid. Please assign a valid name to the binding."),
         ("fine", http(route="{a"), "route template"),
         ("fine", queue(queueName="No"), "queue name 'No' is not valid"),
         ("fine", queue(queueName="%Nowhere%"), "'%Nowhere%' does not resolve to a value."),
@@ -58,6 +62,11 @@ def test_what_the_host_refuses_is_refused_with_its_reason(name: str, binding: Bi
         check_function(name, [binding])
 
 
+def test_a_binding_name_is_given_once() -> None:
+    with pytest.raises(FunctionRefused, match="Multiple bindings with name 'x' discovered"):
+        check_function("fine", [http("x"), queue("x", "queue", "OUT")])
+
+
 def test_snake_case_binding_names_and_settings_in_names_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QueueOf", "the-work")
     (resolved,) = check_function("deliver_message", [queue("queued_message", queueName="%QueueOf%")])
@@ -65,7 +74,7 @@ def test_snake_case_binding_names_and_settings_in_names_are_taken(monkeypatch: p
 
 
 def test_one_route_may_be_shared_when_the_verbs_differ() -> None:
-    taken = [("first", http(methods=["GET"]))]
+    taken = [("first", http(route="/R/", methods=["GET"]))]
     check_route_conflict(http(methods=["POST"]), taken)
     for methods in (["GET", "POST"], None):
         with pytest.raises(FunctionRefused, match="route defined by function 'first'"):
@@ -127,3 +136,10 @@ def test_a_malformed_connection_string_is_refused_without_being_shown(
         check_function("fine", [queue()])
     assert SECRET not in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
+
+
+def test_another_file_may_be_the_app(start_host: StartHost, tmp_path: Path) -> None:
+    app = write_app(tmp_path / "app", ONE)
+    (app / "function_app.py").rename(app / "main.py")
+    host = start_host(app, environment={"PYTHON_SCRIPT_FILE_NAME": "main.py"}).wait_until_up()
+    assert host.call("GET", "/api/one").text == "one"
