@@ -8,7 +8,7 @@ from typing import Any
 from devhost.invocation.invoker import InvocationResult
 from devhost.storable_text import storable
 
-_ERROR_LABEL = "$OutOfProcData$:"
+_ERROR_LABEL = "\n\n$OutOfProcData$:"  # no JSON text has its line breaks, so the last one is the label
 
 
 class ActionType(IntEnum):

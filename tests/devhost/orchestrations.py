@@ -31,6 +31,10 @@ def app_of(*orchestrators: Orchestrator) -> df.DFApp:
     def double(number: int) -> int:
         return number * 2
 
+    @app.activity_trigger(input_name="value")  # type: ignore[untyped-decorator]
+    def echo(value: Any) -> Any:
+        return value
+
     @app.activity_trigger(input_name="wish")  # type: ignore[untyped-decorator]
     def flaky(wish: dict) -> str:  # type: ignore[type-arg]  # the worker knows plain types only
         TRIES[wish["key"]] = TRIES.get(wish["key"], 0) + 1

@@ -4,8 +4,12 @@ from typing import Any
 
 import azure.durable_functions as df
 import pytest
+from azure.durable_functions.models.actions.Action import Action
+from azure.functions.meta import Datum
 
 from devhost.durable.history import EventType, Status
+from devhost.durable.orchestrator_reply import OrchestratorCrash, OrchestratorReply, read_reply
+from devhost.invocation.invoker import InvocationResult
 from tests.devhost.orchestrations import SDK_WARNINGS, Context, Simulate, Steps
 
 pytestmark = SDK_WARNINGS
@@ -105,3 +109,66 @@ async def test_what_cannot_be_followed_ends_the_instance_with_a_reason(simulate:
     instance = simulation.instance()
     assert instance.status is Status.FAILED
     assert "devhost cannot follow what it asked for: OverflowError" in str(instance.output)
+
+
+def result(text: str | None = None, error: Exception | None = None) -> InvocationResult:
+    return InvocationResult("id", Datum(text, "string") if text is not None else None, error)
+
+
+def test_a_state_is_read_with_its_actions_in_one_list() -> None:
+    text = (
+        '{"isDone":true,"schemaVersion":2,"actions":[[{"actionType":0}],[{"actionType":5}]],'
+        '"output":{"a": 1},"customStatus":[1]}'
+    )
+    reply = read_reply(result(text))
+    assert isinstance(reply, OrchestratorReply)
+    assert [action["actionType"] for action in reply.actions] == [0, 5]
+    assert (reply.is_done, reply.output, reply.error, reply.custom_status) == (True, '{"a":1}', None, "[1]")
+
+
+def test_an_error_carries_its_state_behind_the_label() -> None:
+    state = '{"isDone":false,"actions":[[]],"error":"boom $OutOfProcData$: no"}'
+    reply = read_reply(result(error=Exception(f"boom\n\n$OutOfProcData$:{state}")))
+    assert isinstance(reply, OrchestratorReply)
+    assert reply.error == "boom $OutOfProcData$: no"
+
+
+@pytest.mark.derived
+@pytest.mark.parametrize(
+    ("text", "error", "says"),
+    [
+        (None, ValueError("at once"), "Exception: ValueError: at once\nStack: "),
+        (None, None, "returned no orchestration state"),
+        ("no json", None, "returned no orchestration state"),
+        ("[]", None, "returned no orchestration state"),
+        ('{"isDone":true}', None, "returned no orchestration state"),
+    ],
+)
+def test_what_is_no_state_is_a_crash(text: str | None, error: Exception | None, says: str) -> None:
+    reply = read_reply(result(text, error))
+    assert isinstance(reply, OrchestratorCrash)
+    assert reply.text.startswith("One or more errors occurred. (Result: Failure\nException: ")
+    assert says in reply.text
+
+
+async def test_an_action_that_no_host_knows_fails_the_instance(simulate: Simulate) -> None:
+    def plain(context: Context) -> Any:
+        context._action_payload_v2.append(Odd())
+        return 1
+
+    simulation = simulate(plain)
+    simulation.start("plain")
+    await simulation.run()
+    assert simulation.instance().status is Status.FAILED
+    assert "devhost does not know the orchestration action 99" in str(simulation.instance().output)
+
+
+class Odd(Action):  # type: ignore[misc]  # the SDK ships no types
+    """An action of an SDK to come."""
+
+    @property
+    def action_type(self) -> int:
+        return 99
+
+    def to_json(self) -> dict[str, Any]:
+        return {"actionType": 99}

@@ -44,6 +44,9 @@ def planned(context: Context) -> Steps:
             winner = yield context.task_any([timer, call])
             timer.cancel()
             results.append(winner.result)
+        elif kind == "child":
+            plan = [("call", number), ("retry", number)]
+            results.append((yield context.call_sub_orchestrator("planned", plan)))
         else:
             results.append((yield context.wait_for_external_event(f"e{index}")))
     return results
@@ -58,13 +61,15 @@ def expected(plan: list[tuple[str, int]]) -> list[Any]:
             results.append("failed" if number == 3 else "at last")
         elif kind == "all":
             results.append([*(n * 2 for n in range(number + 1)), index])
+        elif kind == "child":
+            results.append(expected([("call", number), ("retry", number)]))
         elif kind == "event":
             results.append(index)
     return results
 
 
 numbers = count()
-KINDS = ["call", "retry", "timer", "all", "race", "event"]
+KINDS = ["call", "retry", "timer", "all", "race", "child", "event"]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -81,15 +86,18 @@ def test_kills_between_any_two_steps_change_no_result(
         simulation.start("planned", plan)
         waits = [index for index, (kind, _) in enumerate(plan) if kind in ("all", "event")]
 
-        def raise_one() -> None:
+        def meddle() -> None:
+            if chance.random() < 0.1:
+                chance.choice([simulation.suspend, simulation.resume])()
             if waits and chance.random() < 0.5:
                 index = waits.pop(chance.randrange(len(waits)))
                 simulation.raise_event(f"e{index}", index)
 
         try:
-            await simulation.run(between=raise_one)
+            await simulation.run(between=meddle)
             for index in waits:
                 simulation.raise_event(f"e{index}", index)
+            simulation.resume()
             await simulation.run()
             return simulation.instance().status, json.loads(simulation.instance().output or "null")
         finally:

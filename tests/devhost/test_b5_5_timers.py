@@ -52,3 +52,57 @@ async def test_a_long_timer_is_split_as_on_azure_storage(simulate: Simulate) -> 
     assert [e["FireAt"][:10] for e in created] == ["2026-01-04", "2026-01-07", "2026-01-11"]
     assert [e["EventId"] for e in created] == [0, 1, 2]
     assert simulation.instance().status is Status.COMPLETED
+
+
+async def test_a_timer_of_six_days_is_one_timer(simulate: Simulate) -> None:
+    def six_days(context: Context) -> Steps:
+        yield context.create_timer(context.current_utc_datetime + timedelta(days=6))
+
+    simulation = simulate(six_days)
+    simulation.start("six_days")
+    await simulation.run()
+    assert simulation.kinds() == [12, 0, 10, 13, 12, 11, 1, 13]
+    assert simulation.now - START >= timedelta(days=6)
+
+
+async def test_a_timer_of_the_past_fires_at_once(simulate: Simulate) -> None:
+    def late(context: Context) -> Steps:
+        yield context.create_timer(context.current_utc_datetime - timedelta(days=1))
+        return "over"
+
+    simulation = simulate(late)
+    simulation.start("late")
+    await simulation.run()
+    assert simulation.instance().output == '"over"'
+    assert simulation.now - START < timedelta(seconds=1)
+
+
+async def test_time_stands_at_the_moment_of_the_fired_timer_or_later(simulate: Simulate) -> None:
+    def sleeps(context: Context) -> Steps:
+        fire_at = context.current_utc_datetime + timedelta(hours=1)
+        yield context.create_timer(fire_at)
+        return [context.current_utc_datetime >= fire_at, context.current_utc_datetime.tzinfo is not None]
+
+    simulation = simulate(sleeps)
+    simulation.start("sleeps")
+    await simulation.run()
+    assert simulation.instance().output == "[true,true]"
+
+
+async def test_a_cancelled_long_timer_keeps_the_instance_running_for_three_days_as_on_azure(
+    simulate: Simulate,
+) -> None:
+    def hasty(context: Context) -> Steps:
+        timer = context.create_timer(context.current_utc_datetime + timedelta(days=10))
+        yield context.task_any([timer, context.call_activity("double", 1)])
+        timer.cancel()
+        return "done"
+
+    simulation = simulate(hasty)
+    simulation.start("hasty")
+    while simulation.hub.waiting_instances() or simulation.hub.pending_activities():
+        await simulation.step()
+    assert simulation.instance().status is Status.RUNNING
+    await simulation.run()
+    assert simulation.instance().output == '"done"'
+    assert simulation.now - START >= timedelta(days=3)
