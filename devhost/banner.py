@@ -27,11 +27,11 @@ def differences(app: LoadedApp, queues: QueueSettings) -> list[str]:
     """Lines about where this host deliberately differs from the real one, as far as this app can notice."""
     kinds = {function.trigger.type for function in app.functions}
     found: list[str] = []
-    if "orchestrationTrigger" in kinds:
+    if kinds & {"orchestrationTrigger", "entityTrigger"}:
         found += [
-            "orchestrations live in a SQLite file in the data directory, not in Azure Storage",
-            "calling an unknown activity fails the instance (the real host leaves it Running)",
-            "entities and call_http are not here yet",
+            "orchestrations and entities live in a SQLite file in the data directory, not in Azure Storage",
+            "calling an unknown activity or entity fails the instance (the real host leaves it Running)",
+            "call_http is not here yet",
             "there is one task hub: the taskHub and connection of a request or of a client choose no other",
             "the client's RPC calls and the webhooks share the one HTTP port",
         ]

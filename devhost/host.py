@@ -169,6 +169,8 @@ class Host:
             orchestrators={f.durable_name.lower(): f for f in app.of_type("orchestrationTrigger")},
             activities={f.durable_name.lower(): f for f in app.of_type("activityTrigger")},
             absent=frozenset(app.absent_activities),
+            entities={f.durable_name.lower(): f for f in app.of_type("entityTrigger")},
+            absent_entities=frozenset(app.absent_entities),
         )
         dispatcher = Dispatcher(hub, functions, invoker, most=self._most)
         admin = AdminApi(

@@ -4,14 +4,15 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from devhost.durable.activity_run import ActivityMissing, ActivityRun
+from devhost.durable.entity_run import BatchAbandoned, EntityMissing, EntityRun
 from devhost.durable.episode import DurableFunctions, EpisodeAbandoned, OrchestratorMissing, run_episode
 from devhost.durable.orchestration_timers import OrchestrationTimers
-from devhost.durable.records import Committed, EntityChange, EntityWork
+from devhost.durable.records import Committed
 from devhost.durable.sdk_timestamps import read_timestamps_fast
 from devhost.durable.task_hub import TaskHub
 from devhost.durable.work_queue import TryLater, WorkQueue
@@ -20,8 +21,6 @@ from devhost.invocation.invoker import Invoker
 logger = logging.getLogger("devhost")
 _LOOK_SECONDS = 0.1  # at what other processes put into the hub
 _GATHER_SECONDS = 0.02  # that a result waits for those of the activities beside it
-
-RunEntity = Callable[[EntityWork], Awaitable[EntityChange]]
 
 
 def utc_now() -> datetime:
@@ -59,12 +58,13 @@ class Dispatcher:
         *,
         clock: Callable[[], datetime] = utc_now,
         most: Concurrency | None = None,
-        run_entity: RunEntity | None = None,
+        most_operations: int = 5000,
     ) -> None:
-        """`run_entity` runs a batch of an entity's requests; without it they wait in the hub."""
+        """`most_operations` of an entity are one batch: one call of its function."""
         most = most or Concurrency.usual()
         self._hub, self._functions, self._invoker, self._clock = hub, functions, invoker, clock
-        self._run_entity = run_entity
+        self._most_operations = most_operations
+        self._entity_run = EntityRun(functions, invoker, clock)
         self._activity_run = ActivityRun(hub, functions, invoker, clock)
         self._steps = WorkQueue[str]("step of orchestration", most.steps, self._step)
         self._activities = WorkQueue[int]("activity with number", most.activities, self._run_activity)
@@ -111,7 +111,7 @@ class Dispatcher:
 
     def wake_entity(self, entity_id: str) -> None:
         """Say that an entity has a request."""
-        if not self._stands_by and self._run_entity is not None:
+        if not self._stands_by:
             self._entities.put(entity_id)
 
     def dispatch(self, committed: Committed) -> None:
@@ -183,10 +183,16 @@ class Dispatcher:
             self._gathering[instance_id] = loop.call_later(wait, self.wake, instance_id)
 
     async def _run_batch(self, entity_id: str) -> None:
-        work = self._hub.load_entity(entity_id)
-        if work is None or self._run_entity is None:
+        work = self._hub.load_entity(entity_id, most=self._most_operations)
+        if work is None:
             return
-        change = await self._run_entity(work)
+        try:
+            change = await self._entity_run.run(work)
+        except EntityMissing as missing:
+            self._note_missing("entity", str(missing))
+            return
+        except BatchAbandoned as reason:
+            raise TryLater(str(reason)) from None
         self.dispatch(self._hub.commit_entity(work, change))
         self.wake_entity(entity_id)  # there may be more than one batch takes
 

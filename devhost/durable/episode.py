@@ -11,6 +11,7 @@ from azure.functions.meta import Datum
 
 from devhost.durable.action_replay import HTTP_ACTIVITY
 from devhost.durable.decision import Decision, DecisionKind, NonDeterminism, OrchestrationFault
+from devhost.durable.entity_batch import name_and_key
 from devhost.durable.episode_change import Ending, EpisodeWriter
 from devhost.durable.history import Event, EventType, Status, event, parse_utc
 from devhost.durable.orchestrator_reply import OrchestratorCrash, read_reply
@@ -36,13 +37,15 @@ class OrchestratorMissing(Exception):
 class DurableFunctions:
     """What can run, by lower-case durable name.
 
-    `absent` names activities that the app declares and that cannot run now (disabled, refused, left out).
+    `absent` and `absent_entities` name activities and entities that the app declares and that cannot run now
+    (disabled, refused, left out).
     """
 
     orchestrators: Mapping[str, FunctionDefinition]
     activities: Mapping[str, FunctionDefinition]
     absent: frozenset[str] = frozenset()
     entities: Mapping[str, FunctionDefinition] = field(default_factory=dict)
+    absent_entities: frozenset[str] = frozenset()
 
 
 async def run_episode(
@@ -127,13 +130,18 @@ def _require_function(decision: Decision, functions: DurableFunctions) -> None:
             raise OrchestrationFault(_unknown(decision.name, "orchestrator", functions.orchestrators))
         if decision.instance_id.startswith("@"):
             raise OrchestrationFault("The id of a sub-orchestration must not begin with @.")
+    elif decision.kind is DecisionKind.EVENT:
+        entity, _ = name_and_key(decision.instance_id)
+        if entity not in functions.entities and entity not in functions.absent_entities:
+            raise OrchestrationFault(_unknown(entity, "entity", functions.entities))
 
 
 def _unknown(name: str, kind: str, known: Mapping[str, FunctionDefinition]) -> str:
     names = ", ".join(f"'{function.durable_name}'" for function in known.values())
+    listed = f"The following are the known {kind} functions: {names}."
     return (
         f"The function '{name}' doesn't exist, is disabled, or is not an {kind} function. "
-        f"Additional info: The following are the known {kind} functions: {names}."
+        f"Additional info: {listed if names else f'No {kind} functions are currently registered!'}"
     )
 
 

@@ -77,7 +77,8 @@ class ReplayContext:
         if is_signal:
             request["signal"] = True
         request |= {
-            "input": input_text,
+            # Like every input: the JSON of the JSON text that the SDK made.
+            "input": None if input_text is None else json.dumps(input_text, ensure_ascii=False),
             "id": request_id,
             "parent": self._instance_id,
             "parentExecution": self._execution_id,

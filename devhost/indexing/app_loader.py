@@ -32,12 +32,14 @@ _MODULE_MISSING = (
 class LoadedApp:
     """The functions that can run, and for each refused one the reason.
 
-    `absent_activities` are the lower-case durable names of those that are declared and cannot run now.
+    `absent_activities` and `absent_entities` are the lower-case durable names of those that are declared and
+    cannot run now.
     """
 
     functions: list[FunctionDefinition] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     absent_activities: set[str] = field(default_factory=set)
+    absent_entities: set[str] = field(default_factory=set)
 
     def of_type(self, trigger_type: str) -> list[FunctionDefinition]:
         """Enabled functions of one trigger type, in the order of registration."""
@@ -110,9 +112,8 @@ def index_functions(functions: Sequence[Any], only: Collection[str] = ()) -> Loa
             app.refused[declared.name] = str(reason)
             continue
         app.functions.append(definition)
-    activities = {_activity_name(declared.name, declared.bindings) for declared in signed}
-    running = {function.durable_name.lower() for function in app.of_type("activityTrigger")}
-    app.absent_activities = activities - running - {""}
+    app.absent_activities = _absent(app, signed, "activityTrigger", "activity")
+    app.absent_entities = _absent(app, signed, "entityTrigger", "entityName")
     return app
 
 
@@ -150,11 +151,15 @@ class _Signed:
         )
 
 
-def _activity_name(name: str, bindings: tuple[Binding, ...]) -> str:
-    for binding in bindings:
-        if binding.type == "activityTrigger":
-            return str(binding.properties.get("activity") or name).lower()
-    return ""
+def _absent(app: LoadedApp, signed: list[_Signed], trigger_type: str, name_member: str) -> set[str]:
+    """Durable names of one trigger type that are declared and do not run."""
+    names = {
+        str(binding.properties.get(name_member) or declared.name).lower()
+        for declared in signed
+        for binding in declared.bindings
+        if binding.type == trigger_type
+    }
+    return names - {function.durable_name.lower() for function in app.of_type(trigger_type)}
 
 
 def _binding(raw: dict[str, Any]) -> Binding:

@@ -13,9 +13,24 @@ from devhost.timer.schedule import parse_schedule
 _FUNCTION_NAME = re.compile(r"^[a-z][a-z0-9_\-]{0,127}$", re.IGNORECASE)
 _BINDING_NAME = re.compile(r"^(?!.*__)([a-zA-Z_][a-zA-Z0-9_]{0,127}|\$return)$")
 QUEUE_NAME = re.compile(r"^[a-z0-9](?!.*--)[a-z0-9-]{1,61}[a-z0-9]$")
-_TRIGGERS = ("httpTrigger", "queueTrigger", "timerTrigger", "orchestrationTrigger", "activityTrigger")
+_TRIGGERS = (
+    "httpTrigger",
+    "queueTrigger",
+    "timerTrigger",
+    "orchestrationTrigger",
+    "activityTrigger",
+    "entityTrigger",
+)
 _BINDINGS = ("http", "queue", "durableClient")
-_RESOLVED_MEMBERS = ("queueName", "schedule", "orchestration", "activity", "connection", "taskHub")
+_RESOLVED_MEMBERS = (
+    "queueName",
+    "schedule",
+    "orchestration",
+    "activity",
+    "entityName",
+    "connection",
+    "taskHub",
+)
 
 
 def check_function(name: str, bindings: Sequence[Binding]) -> tuple[Binding, ...]:
@@ -55,8 +70,6 @@ def _check_binding(binding: Binding) -> None:
         raise ValueError(
             f"The binding name {binding.name} is invalid. Please assign a valid name to the binding."
         )
-    if binding.type == "entityTrigger":
-        raise ValueError("devhost does not run entities yet; entityTrigger functions need the real host.")
     if binding.is_trigger and binding.type not in _TRIGGERS:
         raise ValueError(f"devhost has no listener for the trigger type '{binding.type}'.")
     if not binding.is_trigger and binding.type not in _BINDINGS:

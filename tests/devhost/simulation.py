@@ -2,6 +2,7 @@
 
 import inspect
 import random
+import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import azure.durable_functions as df
 import msgspec
 
 from devhost.durable.activity import activity_value, completed_event
+from devhost.durable.entity_run import EntityRun
 from devhost.durable.episode import DurableFunctions, run_episode
 from devhost.durable.history import Event, EventType, event, execution_started, parse_utc
 from devhost.durable.records import ActivityWork, Episode, Instance
@@ -23,8 +25,9 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def durable_functions(app: df.DFApp) -> DurableFunctions:
-    """The orchestrators and activities of an app object (which can be asked only once)."""
-    found: dict[str, dict[str, FunctionDefinition]] = {"orchestrationTrigger": {}, "activityTrigger": {}}
+    """The durable functions of an app object (which can be asked only once)."""
+    kinds = ("orchestrationTrigger", "activityTrigger", "entityTrigger")
+    found: dict[str, dict[str, FunctionDefinition]] = {kind: {} for kind in kinds}
     for function in app.get_functions():
         raw = [msgspec.json.decode(text) for text in function.get_raw_bindings()]
         bindings = tuple(Binding(item["name"], item["type"], item["direction"], item) for item in raw)
@@ -34,7 +37,8 @@ def durable_functions(app: df.DFApp) -> DurableFunctions:
         trigger = bindings[0]
         definition = FunctionDefinition(name, user_function, trigger, bindings, signature, is_async=is_async)
         found[trigger.type][definition.durable_name.lower()] = definition
-    return DurableFunctions(found["orchestrationTrigger"], found["activityTrigger"])
+    orchestrators, activities, entities = (found[kind] for kind in kinds)
+    return DurableFunctions(orchestrators, activities, entities=entities)
 
 
 class Simulation:
@@ -48,9 +52,11 @@ class Simulation:
         restarts: bool = False,
         chance: random.Random | None = None,
         limit: timedelta | None = None,
+        most_operations: int = 5000,
     ) -> None:
         self._path, self._functions, self._restarts = path, functions, restarts
         self._chance = chance
+        self._most_operations = most_operations  # of an entity, in one batch
         self._invoker = Invoker(str(path.parent), limit)
         self.hub = TaskHub(path)
         self.now = START
@@ -73,6 +79,17 @@ class Simulation:
 
     def resume(self, reason: str = "", *, instance_id: str = "i") -> None:
         self.hub.add_event(instance_id, event(EventType.EXECUTION_RESUMED, self.now, Reason=reason))
+
+    def signal(self, entity_id: str, operation: str, given: object = None) -> None:
+        """Signal an entity as the management API does for the SDK's client."""
+        text = None if given is None else msgspec.json.encode(msgspec.json.encode(given).decode()).decode()
+        body = {"op": operation, "signal": True, "input": text, "id": str(uuid.uuid4()), "parent": None}
+        self.hub.add_entity_message(entity_id, msgspec.json.encode(body).decode())
+
+    def state(self, entity_id: str) -> Any:
+        """The state of an entity, or None when it does not exist."""
+        entity = self.hub.entity(entity_id)
+        return None if entity is None else msgspec.json.decode(entity.state or "null")
 
     def instance(self, instance_id: str = "i") -> Instance:
         instance = self.hub.instance(instance_id)
@@ -105,12 +122,15 @@ class Simulation:
 
     async def _step(self) -> bool:
         work: list[str | ActivityWork] = [*self.hub.waiting_instances(), *self.hub.pending_activities()]
+        work += self.hub.waiting_entities()
         if work:
             chosen = self._chance.choice(work) if self._chance else work[0]
-            if isinstance(chosen, str):
-                await self._run_instance(chosen)
-            else:
+            if isinstance(chosen, ActivityWork):
                 await self._run_activity(chosen)
+            elif chosen.startswith("@"):
+                await self._run_entity(chosen)
+            else:
+                await self._run_instance(chosen)
             return True
         fire_at = self.hub.next_timer()
         if fire_at is None:
@@ -143,6 +163,14 @@ class Simulation:
         result = await self._invoker.invoke(function, activity_value(work.input_text))
         if not self._is_killed():
             self.hub.complete_activity(work, completed_event(work, result, self.now))
+
+    async def _run_entity(self, entity_id: str) -> None:
+        work = self.hub.load_entity(entity_id, most=self._most_operations)
+        assert work is not None
+        change = await EntityRun(self._functions, self._invoker, lambda: self.now).run(work)
+        if not self._is_killed():
+            self.hub.commit_entity(work, change)
+            self.now += timedelta(milliseconds=1)
 
     def _is_killed(self) -> bool:
         """Whether the process dies here, after the work and before it is stored."""

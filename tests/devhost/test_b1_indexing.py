@@ -48,7 +48,6 @@ def storage(monkeypatch: pytest.MonkeyPatch) -> None:
             Binding("t", "timerTrigger", "IN", {"schedule": "daily"}),
             "was not recognized as a valid cron",
         ),
-        ("fine", Binding("c", "entityTrigger", "IN", {}), "does not run entities yet"),
         ("fine", Binding("b", "blobTrigger", "IN", {}), "no listener for the trigger type 'blobTrigger'"),
         (
             "fine",
