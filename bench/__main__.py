@@ -19,6 +19,7 @@ from bench.cold_start import first_turns, imports
 from bench.comparison import Comparison
 from bench.follow_up_cost import FollowUpCost, follow_up_cost
 from bench.follow_ups import follow_ups
+from bench.host_http import HostHttp, host_http
 from bench.inbound import bursts, inbound
 from bench.options import Options
 from bench.orchestrations import Orchestrations, orchestrations
@@ -30,7 +31,7 @@ from local.processes import StackError
 
 log = logging.getLogger("bench")
 
-Measured = Comparison | FollowUpCost | Orchestrations | WaitingInstances
+Measured = Comparison | FollowUpCost | HostHttp | Orchestrations | WaitingInstances
 
 BENCHES: dict[str, Sequence[Callable[[Options], Measured]]] = {
     "inbound": [inbound],
@@ -40,9 +41,11 @@ BENCHES: dict[str, Sequence[Callable[[Options], Measured]]] = {
     "acknowledgement": [acknowledgements],
     "follow_ups": [follow_ups],
     "follow_up_cost": [follow_up_cost],
+    "host_http": [host_http],
     "orchestrations": [orchestrations],
     "waiting_instances": [waiting_instances],
 }
+WITHOUT_PEERS = {"host_http", "waiting_instances"}  # those that ask no other SDK
 
 
 def _arguments(argv: Sequence[str]) -> argparse.Namespace:
@@ -73,10 +76,11 @@ def main(argv: Sequence[str]) -> int:
     arguments = _arguments(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
-        if not PEERS_PYTHON.exists():
+        names = list(BENCHES) if "all" in arguments.names else arguments.names
+        if not PEERS_PYTHON.exists() and not WITHOUT_PEERS.issuperset(names):
             raise BenchError("the peers are not installed: `make bench` does it")
         os.sched_setaffinity(0, {processors()[1]})
-        for name in BENCHES if "all" in arguments.names else arguments.names:
+        for name in names:
             _run(name, arguments)
     except (BenchError, StackError) as error:
         print(f"bench: {error}", file=sys.stderr)
