@@ -205,3 +205,19 @@ def test_rewind(managed: DevhostProcess) -> None:
     assert "No instance with ID" in raised(managed, "rewind", instance_id="nobody", reason="x")
     start(managed, "waits", "not-failed")
     assert "unexpected payload" in raised(managed, "rewind", instance_id="not-failed", reason="x")
+
+
+def test_signal_and_read_an_entity(managed: DevhostProcess) -> None:
+    entity = ["Counter", "of the client"]
+    assert returned(managed, "read_entity_state", entityId=entity) == {"exists": False, "state": None}
+    for number in (5, 0, 7):
+        signal = {"entityId": entity, "operation_name": "add", "operation_input": number}
+        assert returned(managed, "signal_entity", **signal) is None
+    until(lambda: returned(managed, "read_entity_state", entityId=entity) == {"exists": True, "state": 12})
+    listed = managed.durable("GET", "entities/COUNTER?fetchState=true").json()
+    found = [view["state"] for view in listed if view["entityId"]["key"] == "of the client"]
+    assert found == [12]
+    assert managed.durable("DELETE", "entities/counter/of+the+client").status == 202
+    until(lambda: managed.durable("GET", "entities/counter/of%20the%20client").status == 404)
+    nobody = {"entityId": ["nobody", "k"], "operation_name": "add"}
+    assert "unexpected status code 400" in raised(managed, "signal_entity", **nobody)

@@ -5,7 +5,7 @@ from typing import Any
 
 from devhost.durable.history import EventType, Status, event
 from devhost.durable.history_view import history_view
-from tests.devhost.host_process import DevhostProcess
+from tests.devhost.host_process import DevhostProcess, until
 from tests.devhost.management_client import NOW
 
 MOMENT = "2026-01-01T00:00:00.0000000Z"
@@ -140,27 +140,32 @@ def test_the_plumbing_of_steps_is_left_out() -> None:
 
 def test_the_history_of_a_run(managed: DevhostProcess) -> None:
     managed.start("of_all_kinds", "history")
+    until(lambda: managed.durable("GET", "entities/counter/history").body == b"3", why="the entity is called")
     managed.durable("POST", "instances/history/raiseEvent/go", "1")
     managed.ended("history")
     query = "?showHistory=true&showHistoryOutput=true"
     events = managed.status("history", query)["historyEvents"]
-    # The event may come while the first activity runs, or after it.
-    events.sort(key=lambda item: item["EventType"] not in ("ExecutionStarted", "EventRaised"))
     assert [item["EventType"] for item in events] == [
         "ExecutionStarted",
-        "EventRaised",
         "TaskCompleted",
         "TaskFailed",
         "TimerCreated",
         "TimerFired",
         "SubOrchestrationInstanceCompleted",
+        "EventSent",
+        "EventSent",
+        "EventRaised",
+        "EventRaised",
         "ExecutionCompleted",
     ]
-    assert events[2]["FunctionName"] == "double"
-    assert (events[2]["Input"], events[2]["Result"]) == ('["4"]', 8)
-    assert events[2]["ScheduledTime"] <= events[2]["Timestamp"]
-    assert (events[6]["FunctionName"], events[6]["Result"]) == ("echo", {"a": 1})
-    assert "failed:  ValueError: no x" in events[3]["Reason"]
-    assert (events[7]["OrchestrationStatus"], events[7]["Result"]) == ("Completed", "done")
+    _, done, failed, _, _, child, _, call, answer, go, end = events
+    assert (done["FunctionName"], done["Input"], done["Result"]) == ("double", '["4"]', 8)
+    assert done["ScheduledTime"] <= done["Timestamp"]
+    assert "failed:  ValueError: no x" in failed["Reason"]
+    assert (child["FunctionName"], child["Result"]) == ("echo", {"a": 1})
+    assert (call["InstanceId"], call["Name"]) == ("@counter@history", "op")
+    assert answer["Name"] == json.loads(call["Input"])["id"]
+    assert (go["Name"], go["Input"]) == ("go", "1")
+    assert (end["OrchestrationStatus"], end["Result"]) == ("Completed", "done")
     without = managed.status("history", "?showHistory=true&showInput=false")["historyEvents"]
     assert not any("Input" in item or "Result" in item for item in without)

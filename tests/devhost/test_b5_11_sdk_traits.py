@@ -55,6 +55,27 @@ async def output(simulation: Simulation, name: str) -> Any:
     return json.loads(instance.output or "null")
 
 
+async def test_a_result_after_destruct_on_exit_makes_the_entity_again(tmp_path: Path) -> None:
+    app = df.DFApp()
+
+    @app.entity_trigger(context_name="context")  # type: ignore[untyped-decorator]
+    def thing(context: Any) -> None:
+        context.set_state("here")
+        if context.operation_name != "touch":
+            context.destruct_on_exit()
+        if context.operation_name == "leave and answer":
+            context.set_result("left")
+
+    simulation = Simulation(tmp_path / "hub.sqlite", durable_functions(app))
+    states = []
+    for operation in ("touch", "leave", "touch", "leave and answer"):
+        simulation.signal("@thing@k", operation)
+        await simulation.run()
+        states.append(simulation.hub.entity("@thing@k") is not None)
+    assert states == [True, False, True, True]
+    simulation.hub.close()
+
+
 async def test_all_of_no_tasks_is_none(simulate: Simulate) -> None:
     def waits_for_nothing(context: Context) -> Steps:
         nothing = yield context.task_all([])

@@ -109,8 +109,21 @@ def of_all_kinds(context: df.DurableOrchestrationContext):
         context.set_custom_status("failed as it should")
     yield context.create_timer(context.current_utc_datetime + timedelta(milliseconds=10))
     yield context.call_sub_orchestrator("echo", {"a": 1}, f"{context.instance_id}-child")
+    context.signal_entity(df.EntityId("counter", context.instance_id), "add", 1)
+    yield context.call_entity(df.EntityId("counter", context.instance_id), "add", 2)
     yield context.wait_for_external_event("go")
     return "done"
+
+
+@app.entity_trigger(context_name="context")
+def counter(context: df.DurableEntityContext):
+    value = context.get_state(lambda: 0)
+    if context.operation_name == "add":
+        value += context.get_input() or 0
+        context.set_state(value)
+        context.set_result(value)
+    if context.operation_name == "delete":
+        context.destruct_on_exit()
 
 
 @app.activity_trigger(input_name="number")
