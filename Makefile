@@ -5,7 +5,7 @@ NODE_READY := local/node_modules/.installed
 PEERS_READY := bench/.venv-peers/.installed
 IS_3_11 := import sys; sys.exit(sys.version_info[:2] != (3, 11))
 
-.PHONY: help run demo test check faults soak bench setup
+.PHONY: help run demo test check faults soak crash bench setup
 .DELETE_ON_ERROR:
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make check   ruff, mypy, the arrows"
 	@echo "make faults  2,000 deliveries through every fault of the channel and fifty kills, ten minutes"
 	@echo "make soak    500 turns with jobs of up to a minute, delivered again at random, and thirty kills, ten minutes"
+	@echo "make crash   200 orchestrations of every kind in flight while devhost is killed 200 times, ten minutes"
 	@echo "make bench   the speed beside other SDKs, half an hour on a quiet machine (QUICK=1: whether it runs)"
 	@echo "make setup   only what the others need: .venv and local/node_modules"
 
@@ -40,6 +41,9 @@ faults: setup
 
 soak: setup
 	@exec .venv/bin/python -m tests.soak --turns 500 --kills 30 --seed 1
+
+crash: setup
+	@exec .venv/bin/python -m tests.crash --instances 200 --kills 200 --seed 1
 
 bench: setup $(PEERS_READY)
 	@exec .venv/bin/python -m bench all $(if $(QUICK),--quick) --to bench/results
