@@ -33,6 +33,7 @@ def differences(app: LoadedApp, queues: QueueSettings) -> list[str]:
             "calling an unknown activity or entity fails the instance (the real host leaves it Running)",
             "call_http is not here yet",
             "there is one task hub: the taskHub and connection of a request or of a client choose no other",
+            "lists of instances hold orchestrations only (on Azure Storage entities, too, as @name@key)",
             "the client's RPC calls and the webhooks share the one HTTP port",
         ]
     if "timerTrigger" in kinds:
