@@ -35,6 +35,11 @@ from devhost.http.key_api import KeyApi
 from devhost.indexing.app_loader import LoadedApp, load_app
 from devhost.invocation.invoker import Invoker
 from devhost.invocation.retry_policy import retry_warnings
+from devhost.page.function_page import FunctionPage
+from devhost.page.instance_page import InstancePage
+from devhost.page.page_api import PageApi
+from devhost.page.queue_page import QueuePage
+from devhost.page.request_guard import RequestGuard
 from devhost.queue.queue_listener import QueueListener
 from devhost.queue.queue_output import QueueOutput
 from devhost.queue.queue_settings import QueueSettings, read_queue_settings
@@ -182,16 +187,26 @@ class Host:
             extension_bundle=self._extension_bundle,
         )
         management = ManagementApi(hub, dispatcher, functions, urls, replaces_active=self._replaces_active)
+        queues = [QueueListener(f, invoker, storage, self._queues) for f in app.of_type("queueTrigger")]
+        timers = [TimerListener(f, invoker, hub, utc_now, self._zone) for f in app.of_type("timerTrigger")]
+        page = PageApi(
+            RequestGuard(options.address, lambda: keys.master if keys else None),
+            FunctionPage(app, invoker.run_log, timers, route_prefix=self._route_prefix),
+            InstancePage(hub),
+            QueuePage(app.functions, storage),
+            title=options.script_root.name,
+            hub_name=self._hub_name,
+            management=management.handle,
+            admin=admin.handle,
+        )
         http = HttpListener(
             app.of_type("httpTrigger"),
             invoker,
             settings=self._http,
             authorization=Authorization(keys),
             cors=self._cors,
-            apis=[management.handle, *([KeyApi(keys).handle] if keys else []), admin.handle],
+            apis=[management.handle, *([KeyApi(keys).handle] if keys else []), admin.handle, page.handle],
         )
-        queues = [QueueListener(f, invoker, storage, self._queues) for f in app.of_type("queueTrigger")]
-        timers = [TimerListener(f, invoker, hub, utc_now, self._zone) for f in app.of_type("timerTrigger")]
         return _Parts(http, admin, management, invoker, dispatcher, queues, timers)
 
     def _keys(self, app: LoadedApp) -> HostKeys:

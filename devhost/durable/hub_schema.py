@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS instances (
     input TEXT, output TEXT, custom_status TEXT, created TEXT NOT NULL, updated TEXT NOT NULL,
     parent_id TEXT, parent_execution_id TEXT, parent_task_id INTEGER, parent_name TEXT) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS instances_by_creation ON instances (created, instance_id);
+CREATE INDEX IF NOT EXISTS instances_by_parent ON instances (parent_id) WHERE parent_id IS NOT NULL;
 CREATE TABLE IF NOT EXISTS history (
     instance_id TEXT NOT NULL, position INTEGER NOT NULL, event TEXT NOT NULL,
     PRIMARY KEY (instance_id, position)) WITHOUT ROWID;

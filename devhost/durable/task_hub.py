@@ -11,6 +11,7 @@ import msgspec
 from devhost.durable.entity_store import EntityStore
 from devhost.durable.history import Event, sub_orchestration_failed, utc_text
 from devhost.durable.hub_file import event_text
+from devhost.durable.instance_overview import InstanceOverview
 from devhost.durable.records import ActivityWork, ChildStart, Committed, Episode, EpisodeChange
 from devhost.durable.rewind import RewindStore
 from devhost.durable.timer_store import TimerStore
@@ -18,7 +19,7 @@ from devhost.durable.timer_store import TimerStore
 _ACTIVITY_COLUMNS = "activity_id, instance_id, execution_id, task_id, name, input"
 
 
-class TaskHub(RewindStore, TimerStore, EntityStore):
+class TaskHub(RewindStore, InstanceOverview, TimerStore, EntityStore):
     """The store of one hub."""
 
     def waiting_instances(self) -> list[str]:

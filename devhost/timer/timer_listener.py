@@ -68,6 +68,16 @@ class TimerListener:
         return self._schedule
 
     @property
+    def expression(self) -> str:
+        """The schedule as the function declares it."""
+        return str(self._function.trigger.properties["schedule"])
+
+    @property
+    def zone(self) -> tzinfo:
+        """On whose clock the schedule is read."""
+        return self._zone
+
+    @property
     def is_monitored(self) -> bool:
         """Whether the status outlives a restart."""
         return self._is_monitored
