@@ -1,4 +1,4 @@
-"""The page in a real Chromium, as a person sees it: it is live, does what it says, and runs nothing foreign."""
+"""The page in a real Chromium, as a person sees it: live, doing what it says, running nothing foreign."""
 
 import re
 from collections.abc import AsyncIterator, Iterator
