@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sqlite3
 import time
 import uuid
@@ -22,7 +23,7 @@ from devhost.durable.episode import DurableFunctions
 from devhost.durable.hub_lock import HubLock
 from devhost.durable.management_api import ManagementApi
 from devhost.durable.task_hub import TaskHub
-from devhost.errors import AppLoadError, HostStartError, port_unavailable
+from devhost.errors import AppLoadError, HostStartError
 from devhost.host_json import HostJson
 from devhost.host_log import WITHOUT_TIME
 from devhost.http.admin_api import AdminApi
@@ -101,10 +102,13 @@ class Host:
         self,
         options: HostOptions,
         host_json: HostJson,
+        listener: socket.socket,
         *,
         restart_when: Callable[[], Awaitable[str]] | None = None,
     ) -> None:
         self._options = options
+        self._listener = listener
+        self._kept_listener: socket.socket | None = None
         self._restart_when = restart_when
         self._only = host_json.get_texts("functions")
         self._hub_name = hub_name(host_json)
@@ -124,9 +128,10 @@ class Host:
         )
         self._replaces_active = replaces_active(host_json)
 
-    async def run(self, *, on_started: Callable[[], None] = lambda: None) -> bool:
-        """Run until SIGINT or SIGTERM, or until `restart_when` gives a reason, and return whether it did.
+    async def run(self, *, on_started: Callable[[], None] = lambda: None) -> socket.socket | None:
+        """Run until a signal comes, or a restart is due: `restart_when` is done, or every thread hangs.
 
+        Returns the socket, still listening, when the host is to be restarted, else None.
         Raises HostStartError.
         """
         options = self._options
@@ -143,7 +148,8 @@ class Host:
             raise HostStartError(f"The task hub in {options.data_dir} cannot be opened: {error}.") from None
         storage = StorageConnections()
         try:
-            return await self._serve(hub, lock, storage, stop, on_started)
+            await self._serve(hub, lock, storage, stop, on_started)
+            return self._kept_listener
         finally:
             await storage.close()
             hub.close()
@@ -222,17 +228,13 @@ class Host:
         storage: StorageConnections,
         stop: asyncio.Event,
         on_started: Callable[[], None],
-    ) -> bool:
-        options, began = self._options, time.monotonic()
+    ) -> None:
+        began = time.monotonic()
         loaded, errors = self._load()
         app = loaded or LoadedApp()
         require_storage(app)
         parts = self._assemble(app, errors, hub, storage)
-        try:
-            await parts.http.start(options.address, options.port)
-        except OSError:
-            await parts.http.stop()
-            raise port_unavailable(options.port) from None
+        await parts.http.start(self._listener)
         self._say_started(app, began)
         on_started()
         for listener in parts.queues:
@@ -243,13 +245,14 @@ class Host:
         else:
             parts.dispatcher.stand_by()
             waiting = asyncio.create_task(self._take_over(parts, lock, has_app=loaded is not None))
-        is_restarting = await self._until_stopped(stop)
+        is_restarting = await self._until_stopped(stop, parts.invoker.threads.exhausted)
+        if is_restarting:
+            self._kept_listener = self._listener.dup()  # callers wait in its queue meanwhile
         logger.info("Stopping: no new work; what runs may end within %d seconds.", _GRACE_SECONDS)
         if waiting:
             waiting.cancel()
         await parts.stop()
         logger.info("Stopped.")
-        return is_restarting
 
     def _say_started(self, app: LoadedApp, began: float) -> None:
         """func's lines; others wait for some of them to know that the host is ready."""
@@ -265,19 +268,19 @@ class Host:
         logger.info("Host started (%dms)", (time.monotonic() - began) * 1000)
         logger.info("Job host started")
 
-    async def _until_stopped(self, stop: asyncio.Event) -> bool:
+    async def _until_stopped(self, stop: asyncio.Event, exhausted: asyncio.Event) -> bool:
         """Wait for a signal or for a reason to restart; returns whether it was the latter."""
-        if self._restart_when is None:
-            await stop.wait()
-            return False
-        reason = asyncio.ensure_future(self._restart_when())
-        stopped = asyncio.ensure_future(stop.wait())
-        await asyncio.wait([reason, stopped], return_when=asyncio.FIRST_COMPLETED)
+        waits = [asyncio.ensure_future(event.wait()) for event in (stop, exhausted)]
+        changed = asyncio.ensure_future(self._restart_when()) if self._restart_when else None
+        await asyncio.wait([*waits, *([changed] if changed else [])], return_when=asyncio.FIRST_COMPLETED)
+        for task in [*waits, *([changed] if changed and not changed.done() else [])]:
+            task.cancel()
         if stop.is_set():
-            reason.cancel()
             return False
-        stopped.cancel()
-        logger.info("%s has changed: the app is restarted.", reason.result())
+        if changed is not None and changed.done():
+            logger.info("%s has changed: the app is restarted.", changed.result())
+        else:
+            logger.error("Every thread is held by a function over its time limit: the host restarts itself.")
         return True
 
     async def _take_over(self, parts: _Parts, lock: HubLock, *, has_app: bool) -> None:

@@ -1,6 +1,6 @@
 """Notices that a file of the app has changed, for `--watch`.
 
-It looks at sizes and times twice a second instead of asking the kernel: that works on every file system,
+It looks at sizes and times four times a second instead of asking the kernel: that works on every file system,
 bind mounts and network shares included, and costs a few milliseconds a look for an app of a thousand files.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from devhost.errors import HostStartError
 from devhost.host_json import HostJson
 
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 0.25
 _SETTINGS = ("host.json", "local.settings.json")
 _NOT_SOURCE = frozenset(("__pycache__", "node_modules", ".git", ".python_packages"))
 

@@ -8,8 +8,10 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from devhost.command.arguments import ERROR, StartArguments
+from devhost.command.listening import listening_socket, taken_over
 from devhost.command.local_settings import (
     HostSection,
     apply_local_settings,
@@ -19,14 +21,14 @@ from devhost.command.local_settings import (
     set_host_variables,
 )
 from devhost.command.source_watch import SourceWatch, watch_of
-from devhost.errors import HostStartError, port_unavailable
+from devhost.errors import HostStartError
 from devhost.host import Host, HostOptions
 from devhost.host_json import HostJson
 from devhost.host_log import configure_log, limit_log
 from devhost.log_level import LogLevels
 
 logger = logging.getLogger("devhost")
-_RESTARTED = "DEVHOST_RESTARTED"  # set for the process image that takes over after a change
+_RESTARTED = "DEVHOST_RESTARTED"  # set for the process image that takes over: the socket that it inherits
 
 
 def start(arguments: StartArguments) -> int:
@@ -34,21 +36,25 @@ def start(arguments: StartArguments) -> int:
 
     A restart does not return: the process becomes a fresh one, with the same id and the same arguments.
     """
-    is_restart = os.environ.pop(_RESTARTED, None) is not None
+    inherited = os.environ.pop(_RESTARTED, None)
     command = _Command(dict(os.environ), Path.cwd())
     configure_log(verbose=arguments.verbose)
+    kept = taken_over(inherited)
+    script_root = (arguments.script_root or Path()).resolve()
     try:
         script_root = find_script_root(arguments.script_root)
-        is_restarting = _run(arguments, script_root)
+        kept = _run(arguments, script_root, kept)
     except HostStartError as reason:
-        if not (is_restart and arguments.watches):
+        if kept is not None:
+            kept.close()
+        if inherited is None or not arguments.watches:
             print(f"devhost cannot start: {reason}", file=sys.stderr)
             return ERROR
         logger.error("The app cannot start; waiting for the next change. %s", reason)
         asyncio.run(SourceWatch(script_root).changed())
-        is_restarting = True
-    if is_restarting:
-        command.restart()
+        command.restart(None)
+    if kept is not None:
+        command.restart(kept)
     return 0
 
 
@@ -58,53 +64,67 @@ class _Command:
     def __init__(self, environment: dict[str, str], directory: Path) -> None:
         self._environment, self._directory = environment, directory
 
-    def restart(self) -> None:
+    def restart(self, listener: socket.socket | None) -> NoReturn:
         """Become a fresh process image with the same id; what was loaded and what hangs is gone."""
+        if listener is not None:
+            listener.set_inheritable(True)
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()
         os.chdir(self._directory)
-        environment = {**self._environment, _RESTARTED: "1"}
+        environment = {**self._environment, _RESTARTED: str(listener.fileno()) if listener else ""}
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 (itself)
 
 
-def _run(arguments: StartArguments, script_root: Path) -> bool:
-    """Run the host; returns whether it ended to be started again. Raises HostStartError."""
+def _run(arguments: StartArguments, script_root: Path, kept: socket.socket | None) -> socket.socket | None:
+    """Run the host; returns the listening socket when it ended to be started again. Raises HostStartError."""
     local_settings = read_local_settings(script_root)
-    section = HostSection.read(local_settings)
+    options = _options(arguments, HostSection.read(local_settings), script_root)
+    listener = listening_socket(options.address, options.port, kept)
+    try:
+        apply_local_settings(local_settings)
+        require_python(is_python=arguments.is_python)
+        set_host_variables(script_root, options.port)
+        name_functions(arguments.functions)
+        for flag in arguments.ignored:
+            logger.warning("%s means nothing to devhost and is ignored.", flag)
+        host_json = HostJson.read(script_root)
+        levels = LogLevels.read(host_json)
+        if not arguments.verbose:
+            limit_log(levels)
+        for line in host_json.report().lines():
+            logger.info("%s", line)
+        return _serve(arguments, options, host_json, listener)
+    except HostStartError:
+        listener.close()
+        raise
+
+
+def _options(arguments: StartArguments, section: HostSection, script_root: Path) -> HostOptions:
     port = section.port if arguments.port is None else arguments.port
     if not 0 < port < 65536:
         raise HostStartError(f"{port!r} is not a port.")
-    address = arguments.address or section.address
-    require_free_port(address, port)
-    apply_local_settings(local_settings)
-    require_python(is_python=arguments.is_python)
-    set_host_variables(script_root, port)
-    name_functions(arguments.functions)
-    for flag in arguments.ignored:
-        logger.warning("%s means nothing to devhost and is ignored.", flag)
-    options = HostOptions(
+    return HostOptions(
         script_root=script_root,
         data_dir=(arguments.data_dir or script_root / ".devhost").resolve(),
-        address=address,
+        address=arguments.address or section.address,
         port=port,
         cors=section.cors if arguments.cors is None else origins(arguments.cors),
         cors_credentials=arguments.cors_credentials or section.cors_credentials,
         enable_auth=arguments.enable_auth,
         shares_hub=arguments.shares_hub,
     )
-    host_json = HostJson.read(script_root)
-    levels = LogLevels.read(host_json)
-    if not arguments.verbose:
-        limit_log(levels)
-    for line in host_json.report().lines():
-        logger.info("%s", line)
-    watch = watch_of(host_json, script_root, options.data_dir) if arguments.watches else None
+
+
+def _serve(
+    arguments: StartArguments, options: HostOptions, host_json: HostJson, listener: socket.socket
+) -> socket.socket | None:
+    watch = watch_of(host_json, options.script_root, options.data_dir) if arguments.watches else None
     late = threading.Timer(arguments.start_seconds, _say_late, [arguments.start_seconds])
     late.daemon = True
     late.start()
     try:
-        host = Host(options, host_json, restart_when=watch.changed if watch else None)
+        host = Host(options, host_json, listener, restart_when=watch.changed if watch else None)
         return asyncio.run(host.run(on_started=late.cancel))
     finally:
         late.cancel()
@@ -134,16 +154,3 @@ def find_script_root(given: Path | None) -> Path:
         if (directory / "host.json").is_file():
             return directory
     raise HostStartError("Unable to find project root. Expecting to find host.json in project root.")
-
-
-def require_free_port(address: str, port: int) -> None:
-    """Try to bind the port, before anything of the app is touched. Raises HostStartError."""
-    try:
-        family = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0][0]
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((address, port))
-    except socket.gaierror as error:
-        raise HostStartError(f"'{address}' is no address to listen on ({error.strerror}).") from None
-    except OSError:
-        raise port_unavailable(port) from None

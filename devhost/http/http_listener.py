@@ -1,6 +1,7 @@
 """The HTTP side of the host: function routes, the home page, and the APIs that stand beside them."""
 
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import hdrs, web
@@ -53,9 +54,9 @@ class HttpListener:
         """Answer 503 on function routes from now on; the APIs stay."""
         self._is_closed = True
 
-    async def start(self, address: str, port: int) -> None:
-        """Bind and serve. Raises OSError when the port is taken."""
-        await self._server.start(address, port)
+    async def start(self, listener: socket.socket) -> None:
+        """Serve on a socket that is bound; stopping closes it."""
+        await self._server.start(listener)
 
     async def stop(self) -> None:
         """Close the port and wait a few seconds for open requests."""

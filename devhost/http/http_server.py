@@ -1,6 +1,7 @@
 """The server below the listener: aiohttp's, without its router, with our own words for what is no HTTP."""
 
 import logging
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -56,8 +57,8 @@ class HttpServer:
         self._answer: Any = answer  # it takes web.Request, which is what `_request` makes
         self._runner: web.ServerRunner | None = None
 
-    async def start(self, address: str, port: int) -> None:
-        """Bind and serve. Raises OSError when the port is taken."""
+    async def start(self, listener: socket.socket) -> None:
+        """Serve on a socket that is bound; stopping closes it."""
         server = _Server(
             self._answer,
             request_factory=_request,
@@ -68,7 +69,7 @@ class HttpServer:
         )
         self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS)
         await self._runner.setup()
-        await web.TCPSite(self._runner, address, port, reuse_address=True).start()
+        await web.SockSite(self._runner, listener).start()
 
     async def stop(self) -> None:
         """Close the port and wait a moment for open requests."""

@@ -3,13 +3,11 @@
 import asyncio
 import functools
 import logging
-import os
 import threading
 import time
 import traceback
 import types
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +17,7 @@ from azure.functions.meta import Datum
 
 from devhost.indexing.function_binding import Binding, FunctionDefinition
 from devhost.invocation.binding_value import decode, encode
+from devhost.invocation.function_threads import FunctionThreads
 from devhost.invocation.invocation_context import (
     NO_RETRY,
     InvocationContext,
@@ -84,8 +83,7 @@ class Invoker:
         self._script_root = script_root
         self._limit = TimeLimit(timeout.total_seconds() if timeout else None)
         self._local = threading.local()
-        count = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT", "")
-        self._pool = ThreadPoolExecutor(int(count) if count.isdigit() and int(count) else None, "function")
+        self.threads = FunctionThreads()
         self.inputs: dict[str, InputSource] = {}
         self.outputs: dict[str, OutputWriter] = {}
         self.run_log = RunLog()
@@ -191,7 +189,7 @@ class Invoker:
             finally:
                 running_function.reset(token)
         call = functools.partial(self._run_in_thread, function, arguments, invocation_id)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+        return await self.threads.run(call)
 
     def _run_in_thread(
         self, function: FunctionDefinition, arguments: dict[str, Any], invocation_id: str

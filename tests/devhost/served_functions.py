@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from devhost.command.listening import listening_socket
 from devhost.http.authorization import Authorization
 from devhost.http.cors import CorsPolicy
 from devhost.http.host_keys import HostKeys
@@ -86,7 +87,7 @@ async def serving(
         apis=apis,
     )
     port = free_port()
-    await listener.start("127.0.0.1", port)
+    await listener.start(listening_socket("127.0.0.1", port, None))
     try:
         async with aiohttp.ClientSession() as session:
             yield Served(port, session, listener)

@@ -10,7 +10,8 @@ import pytest
 from devhost.app_settings import app_setting
 from devhost.banner import banner
 from devhost.command.arguments import read_arguments
-from devhost.command.start import find_script_root, name_functions, require_free_port, start
+from devhost.command.listening import listening_socket
+from devhost.command.start import find_script_root, name_functions, start
 from devhost.errors import HostStartError
 from devhost.indexing.app_loader import LoadedApp
 from devhost.indexing.function_binding import Binding, FunctionDefinition, Signature
@@ -144,13 +145,13 @@ def test_the_app_is_looked_for_here_and_above(tmp_path: Path, monkeypatch: pytes
 
 def test_an_address_that_is_none_is_not_taken_for_a_port_in_use() -> None:
     with pytest.raises(HostStartError, match=r"'not\.an\.address\.invalid' is no address to listen on"):
-        require_free_port("not.an.address.invalid", 7071)
+        listening_socket("not.an.address.invalid", 7071, None)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(HostStartError, match=rf"^Port {port} is unavailable\. Close the process"):
-            require_free_port("127.0.0.1", port)
+            listening_socket("127.0.0.1", port, None)
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1"])

@@ -87,6 +87,48 @@ def test_an_app_that_was_broken_waits_for_its_repair(start_host: StartHost, tmp_
     assert host.stop() == 0
 
 
+def test_the_port_is_kept_so_that_no_caller_is_refused(start_host: StartHost, tmp_path: Path) -> None:
+    app = write_app(tmp_path / "app", APP)
+    (app / "words.py").write_text("WORD = 'first'\n")
+    host = start_host(app, arguments=("start", "--watch"), environment={"GREETING": "hello"}).wait_until_up()
+    (app / "words.py").write_text("import time\ntime.sleep(0.5)\nWORD = 'second'\n")
+    answers: list[int] = []
+
+    def is_second() -> bool:
+        answer = host.call("GET", "/api/word")  # raises when it is refused
+        answers.append(answer.status)
+        return answer.text.startswith("second")
+
+    until(is_second)
+    assert set(answers) <= {200, 503}, "503 while what runs may end"
+
+
+HANGING = """
+import os, threading, time
+app = func.FunctionApp()
+@app.route(route="hang")
+def hang(req: func.HttpRequest) -> str:
+    time.sleep(60)
+    return ""
+@app.route(route="threads")
+def threads(req: func.HttpRequest) -> str:
+    return f"{os.getpid()} {threading.active_count()}"
+"""
+
+
+def test_a_host_whose_every_thread_hangs_restarts_itself(start_host: StartHost, tmp_path: Path) -> None:
+    app = write_app(tmp_path / "app", HANGING, '{"version": "2.0", "functionTimeout": "00:00:01"}')
+    environment = {"PYTHON_THREADPOOL_THREAD_COUNT": "2"}
+    host = start_host(app, environment=environment).wait_until_up()
+    assert host.call("GET", "/api/hang").status == 500
+    assert answered(host, "/api/threads").startswith(f"{host.process.pid} ")
+    assert host.call("GET", "/api/hang").status == 500
+    until(lambda: host.log.count("Job host started") == 2, why=host.log)
+    assert "Every thread is held by a function over its time limit: the host restarts itself." in host.log
+    assert answered(host, "/api/threads").startswith(f"{host.process.pid} ")
+    assert host.stop() == 0
+
+
 def test_work_in_flight_ends_before_the_restart(start_host: StartHost, tmp_path: Path) -> None:
     app = write_app(tmp_path / "app", APP)
     (app / "words.py").write_text("WORD = 'first'\n")
@@ -110,7 +152,7 @@ async def test_what_host_json_lists_is_watched_and_what_is_no_source_is_not(tmp_
     quiet = asyncio.create_task(watch.changed())
     for unwatched in (".venv/a.py", "__pycache__/a.py", "data/a.py", "notes.txt"):
         (app / unwatched).write_text("x")
-    finished, _ = await asyncio.wait([quiet], timeout=1.3)
+    finished, _ = await asyncio.wait([quiet], timeout=0.8)
     assert not finished
     quiet.cancel()
     for path in (app / "deep" / "er" / "rules.txt", shared / "library.py", app / "host.json"):
