@@ -96,7 +96,7 @@ class InstanceStart:
         return self._check_status(request, instance_id)
 
     def _check_status(self, request: web.Request, instance_id: str) -> web.Response:
-        payload = self._urls.management_urls(instance_id, f"http://{request.host}{WEBHOOK_PATH}")
+        payload = self._urls.management_urls(instance_id, f"{request.scheme}://{request.host}{WEBHOOK_PATH}")
         del payload["rewindPostUri"]
         headers = {"Location": payload["statusQueryGetUri"], "Retry-After": "10"}
         return json_answer(payload, status=202, headers=headers)

@@ -16,6 +16,8 @@ def test_what_one_process_starts_and_wakes_another_one_runs(start_host: StartHos
     until(lambda: other.status("woken")["customStatus"] == "waiting")
     assert other.durable("POST", "instances/woken/raiseEvent/approve", "1").status == 202
     assert other.ended("woken")["output"] == {"approved": 1, "done": 2}
+    waited = other.durable("POST", "orchestrators/chain/waited?timeout=10&pollingInterval=0.05", '"4"')
+    assert (waited.status, waited.json()) == (200, 6)
     assert TAKES_OVER not in other.log
 
 
