@@ -1,6 +1,7 @@
 """Puts the host together, runs it until a signal comes, and takes it apart again."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -235,6 +236,8 @@ class Host:
         require_storage(app)
         parts = self._assemble(app, errors, hub, storage)
         await parts.http.start(self._listener)
+        gc.collect()
+        gc.freeze()  # what is there now stays: each collection would look at all modules of the app anew
         self._say_started(app, began)
         on_started()
         for listener in parts.queues:

@@ -5,7 +5,7 @@ from functools import lru_cache
 from http.cookies import CookieError
 
 import azure.functions as func
-from aiohttp import web
+from aiohttp import hdrs, web
 from azure.functions.http import HttpResponseConverter
 from azure.functions.meta import Datum
 from multidict import CIMultiDict
@@ -37,8 +37,8 @@ def _response(returned: func.HttpResponse) -> web.Response:
         if lower not in _FRAMING_HEADERS:
             check_header(name, value)
             headers[name] = value
-    if "Content-Type" not in headers:
-        headers["Content-Type"] = _content_type(returned.mimetype, returned.charset)
+    if hdrs.CONTENT_TYPE not in headers:
+        headers[hdrs.CONTENT_TYPE] = _content_type(returned.mimetype, returned.charset)
     return web.Response(
         status=_checked_status(returned.status_code), body=returned.get_body(), headers=headers
     )
@@ -60,7 +60,7 @@ def _response_with_cookies(datum: Datum) -> web.Response:
 
 
 def _checked_status(given: object) -> int:
-    status = int(str(given))
+    status = given if isinstance(given, int) else int(str(given))
     if not 200 <= status <= 599:  # after a 1xx the client would wait for another response
         raise ValueError(f"its status is {status}, which is not one of 200 to 599.")
     return status

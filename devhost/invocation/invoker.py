@@ -222,10 +222,10 @@ class Invoker:
                 await self.outputs[binding.type](binding, datum)
         if signature.return_binding is None:
             return None
-        explicit = next((binding for binding in function.bindings if binding.name == "$return"), None)
         returned = encode(signature.return_binding, result, signature.return_type)
-        if explicit is not None and explicit.type != "http":
-            await self.outputs[explicit.type](explicit, returned)
+        for binding in function.bindings:
+            if binding.name == "$return" and binding.type != "http":
+                await self.outputs[binding.type](binding, returned)
         return returned
 
 
