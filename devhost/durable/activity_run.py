@@ -7,6 +7,7 @@ from datetime import datetime
 
 from devhost.durable.activity import activity_value, completed_event, failed_event
 from devhost.durable.episode import DurableFunctions
+from devhost.durable.group_commit import GroupCommit
 from devhost.durable.records import ActivityWork
 from devhost.durable.task_hub import TaskHub
 from devhost.invocation.invoker import InvocationResult, Invoker
@@ -23,9 +24,15 @@ class ActivityRun:
     """Takes activities from the hub by their ids."""
 
     def __init__(
-        self, hub: TaskHub, functions: DurableFunctions, invoker: Invoker, clock: Callable[[], datetime]
+        self,
+        hub: TaskHub,
+        commits: GroupCommit,
+        functions: DurableFunctions,
+        invoker: Invoker,
+        clock: Callable[[], datetime],
     ) -> None:
-        self._hub, self._functions, self._invoker, self._clock = hub, functions, invoker, clock
+        self._hub, self._commits, self._clock = hub, commits, clock
+        self._functions, self._invoker = functions, invoker
 
     async def run(self, activity_id: int) -> str | None:
         """Run it and return the id of its instance, or None when it was purged meanwhile.
@@ -38,12 +45,15 @@ class ActivityRun:
         function = self._functions.activities.get(work.name.lower())
         if function is None:
             raise ActivityMissing(work.name)
-        self._store(work, await self._invoker.invoke(function, activity_value(work.input_text)))
+        await self._store(work, await self._invoker.invoke(function, activity_value(work.input_text)))
         return work.instance_id
 
-    def _store(self, work: ActivityWork, result: InvocationResult) -> None:
-        try:
+    async def _store(self, work: ActivityWork, result: InvocationResult) -> None:
+        def complete() -> None:
             self._hub.complete_activity(work, completed_event(work, result, self._clock()))
+
+        try:
+            await self._commits.write(complete)
         except sqlite3.OperationalError:
             raise  # a full disk or a locked file: another time it may work
         except Exception as error:  # a result that no store takes: to run the activity again is no use

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from devhost.durable.activity_run import ActivityMissing, ActivityRun
 from devhost.durable.entity_run import BatchAbandoned, EntityMissing, EntityRun
 from devhost.durable.episode import DurableFunctions, EpisodeAbandoned, OrchestratorMissing, run_episode
+from devhost.durable.group_commit import GroupCommit
 from devhost.durable.orchestration_timers import OrchestrationTimers
 from devhost.durable.records import Committed
 from devhost.durable.sdk_timestamps import read_timestamps_fast
@@ -64,8 +65,9 @@ class Dispatcher:
         most = most or Concurrency.usual()
         self._hub, self._functions, self._invoker, self._clock = hub, functions, invoker, clock
         self._most_operations = most_operations
+        self._commits = GroupCommit(hub)
         self._entity_run = EntityRun(functions, invoker, clock)
-        self._activity_run = ActivityRun(hub, functions, invoker, clock)
+        self._activity_run = ActivityRun(hub, self._commits, functions, invoker, clock)
         self._steps = WorkQueue[str]("step of orchestration", most.steps, self._step)
         self._activities = WorkQueue[int]("activity with number", most.activities, self._run_activity)
         self._entities = WorkQueue[str]("batch of entity", most.entities, self._run_batch)
@@ -139,7 +141,7 @@ class Dispatcher:
             return
         except EpisodeAbandoned as reason:
             raise TryLater(str(reason)) from None
-        self.dispatch(self._hub.commit_episode(episode, change))
+        self.dispatch(await self._commits.write(lambda: self._hub.commit_episode(episode, change)))
         for _, fire_at in change.timers:
             self._timers.note(fire_at)
         self._note_duration(instance_id, 0 if change.status.is_final else time.monotonic() - began)
@@ -193,7 +195,7 @@ class Dispatcher:
             return
         except BatchAbandoned as reason:
             raise TryLater(str(reason)) from None
-        self.dispatch(self._hub.commit_entity(work, change))
+        self.dispatch(await self._commits.write(lambda: self._hub.commit_entity(work, change)))
         self.wake_entity(entity_id)  # there may be more than one batch takes
 
     async def _watch(self) -> None:

@@ -28,20 +28,40 @@ class HubFile:
             self._db.close()
             raise
         self._version_seen = self._data_version()
+        self._is_grouped = False
 
     def close(self) -> None:
         """Close the file; the write-ahead log is folded in."""
         self._db.close()
 
     @contextmanager
+    def group(self) -> Iterator[None]:
+        """Make the transactions inside one write to the file; each of them stays whole or leaves nothing."""
+        with self._bracketed("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"):
+            self._is_grouped = True
+            try:
+                yield
+            finally:
+                self._is_grouped = False
+
+    @contextmanager
     def _transaction(self) -> Iterator[Any]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        if self._is_grouped:
+            brackets = ("SAVEPOINT one", "RELEASE one", "ROLLBACK TO one")
+        else:
+            brackets = ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
+        with self._bracketed(*brackets):
             yield self._db
-            self._db.execute("COMMIT")
+
+    @contextmanager
+    def _bracketed(self, begin: str, end: str, undo: str) -> Iterator[None]:
+        self._db.execute(begin)
+        try:
+            yield
+            self._db.execute(end)
         except BaseException:
             if self._db.in_transaction:  # a COMMIT that fails may have ended it
-                self._db.execute("ROLLBACK")
+                self._db.execute(undo)
             raise
 
     def was_changed_elsewhere(self) -> bool:

@@ -3,19 +3,24 @@
 import asyncio
 import sqlite3
 import time
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import azure.durable_functions as df
 import msgspec
 import pytest
 
-from devhost.durable import activity_run, work_queue
+from devhost.durable import activity_run, dispatcher, work_queue
 from devhost.durable.dispatcher import Concurrency, Dispatcher
+from devhost.durable.episode import DurableFunctions
 from devhost.durable.history import EventType, Status, event, execution_started
+from devhost.durable.records import EntityChange, EntityWork
 from devhost.durable.task_hub import TaskHub
+from devhost.durable.work_queue import WorkQueue
 from devhost.invocation.invoker import Invoker
 from tests.devhost.simulation import durable_functions
 
@@ -78,6 +83,17 @@ class Running:
             time.sleep(0.2)
             yield context.call_activity("quick", 1)
 
+        @app.orchestration_trigger(context_name="context")  # type: ignore[untyped-decorator]
+        def fans_out(context: Any) -> Any:
+            return len((yield context.task_all([context.call_activity("quick", n) for n in range(100)])))
+
+        @app.orchestration_trigger(context_name="context")  # type: ignore[untyped-decorator]
+        def races(context: Any) -> Any:
+            calls = [context.call_activity("held", 1), context.call_activity("quick", 2)]
+            yield context.task_any(calls)
+            context.set_custom_status("first")
+            yield context.task_all(calls)
+
         return app
 
     def start(self, instance_id: str, activity: str, *, orchestrator: str = "calls") -> None:
@@ -94,6 +110,10 @@ class Running:
     def output(self, instance_id: str) -> str | None:
         instance = self.hub.instance(instance_id)
         return instance.output if instance else None
+
+    def custom_status(self, instance_id: str) -> str | None:
+        instance = self.hub.instance(instance_id)
+        return instance.custom_status if instance else None
 
     def with_status(self, status: Status) -> list[str]:
         return [instance.instance_id for instance in self.hub.instances() if instance.status is status]
@@ -256,3 +276,93 @@ async def test_a_purged_instances_queued_activity_does_not_run(running: Running)
     running.gate.set()
     await eventually(lambda: len(running.with_status(Status.COMPLETED)) == 4)
     assert (running.runs, running.hub.waiting_instances()) == (0, [])
+
+
+async def test_the_results_of_a_fan_out_share_steps(running: Running) -> None:
+    running.start("i", "", orchestrator="fans_out")
+    await eventually(lambda: running.with_status(Status.COMPLETED) == ["i"])
+    steps = sum('"EventType":12,' in text for text in running.hub.history("i"))
+    assert running.output("i") == "100"
+    assert steps < 20  # with a step for each result there would be 101
+
+
+async def test_a_lone_result_waits_for_nothing(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatcher, "_GATHER_SECONDS", 3600)
+    running.start("i", "quick")
+    await eventually(lambda: running.with_status(Status.COMPLETED) == ["i"])
+
+
+async def test_a_result_beside_an_activity_that_takes_long_is_taken_up_soon(running: Running) -> None:
+    running.start("i", "", orchestrator="races")
+    await eventually(lambda: '"first"' in str(running.custom_status("i")))
+    assert running.held == 1
+    running.gate.set()
+    await eventually(lambda: running.with_status(Status.COMPLETED) == ["i"])
+
+
+async def test_ten_thousand_instances_with_messages_are_taken_up_at_once_and_cost_little(
+    tmp_path: Path,
+) -> None:
+    hub = TaskHub(tmp_path / "many.sqlite")
+    with hub.group():
+        for number in range(10_000):
+            raised = event(EventType.EVENT_RAISED, datetime.now(UTC), Name="e", Input='"x"' * 200)
+            hub.add_event(f"instance-{number:05}", raised)
+    dispatcher = Dispatcher(hub, DurableFunctions({}, {}), Invoker("/", None), most=Concurrency(1, 1, 1))
+    tracemalloc.start()
+    began, before = time.perf_counter(), tracemalloc.get_traced_memory()[0]
+    dispatcher.start()
+    seconds, after = time.perf_counter() - began, tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert (after - before) / 10_000 < 2048
+    assert seconds < 2  # some tens of milliseconds, but for what else the machine does
+    await dispatcher.stop(1)
+    hub.close()
+
+
+async def test_an_instance_that_was_stepped_goes_behind_the_others() -> None:
+    order: list[str] = []
+    queue: WorkQueue[str]
+
+    async def step(name: str) -> None:
+        order.append(name)
+        if len(order) < 6:
+            queue.put(name)
+
+    queue = WorkQueue("step of", 1, step)
+    for name in "abc":
+        queue.put(name)
+    await eventually(lambda: len(order) == 8)
+    assert "".join(order) == "abcabcab"
+    await queue.stop(1)
+
+
+async def test_entities_run_as_many_at_once_as_they_may_and_each_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub, gate, running, most = TaskHub(tmp_path / "entities.sqlite"), asyncio.Event(), set[str](), [0]
+
+    async def run_entity(work: EntityWork) -> EntityChange:
+        assert work.entity_id not in running
+        running.add(work.entity_id)
+        most[0] = max(most[0], len(running))
+        await gate.wait()
+        running.discard(work.entity_id)
+        state = str(int(work.state or 0) + len(work.messages))
+        return EntityChange(exists=True, state=state, updated=datetime.now(UTC))
+
+    dispatcher = Dispatcher(hub, DurableFunctions({}, {}), Invoker("/", None), most=Concurrency(1, 1, 3))
+    monkeypatch.setattr(dispatcher, "_entity_run", SimpleNamespace(run=run_entity))
+    hub.add_entity_message("@counter@0", "{}")
+    dispatcher.start()
+    for number in range(5):
+        for _ in range(2):
+            hub.add_entity_message(f"@counter@{number}", "{}")
+            dispatcher.wake_entity(f"@counter@{number}")
+    await eventually(lambda: len(running) == 3)
+    gate.set()
+    await eventually(lambda: hub.waiting_entities() == [])
+    assert [entity.state for entity in hub.entities()] == ["3", "2", "2", "2", "2"]
+    assert most == [3]
+    await dispatcher.stop(1)
+    hub.close()

@@ -1,5 +1,6 @@
 """The store: what one transaction changes, and what a restart finds."""
 
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from devhost.durable.history import Event, EventType, Status, event, execution_s
 from devhost.durable.instance_filter import InstanceFilter, read_token, write_token
 from devhost.durable.records import Episode, EpisodeChange, InstanceActive
 from devhost.durable.task_hub import TaskHub
+from devhost.errors import HostStartError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -180,6 +182,52 @@ def test_a_list_walks_along_an_index_and_sorts_nothing(hub: TaskHub) -> None:
 
 def test_the_file_says_which_layout_it_has(hub: TaskHub) -> None:
     assert hub._db.execute("PRAGMA user_version").fetchone() == (2,)
+
+
+FIRST_LAYOUT = """
+CREATE TABLE instances (
+    instance_id TEXT PRIMARY KEY, execution_id TEXT NOT NULL, name TEXT NOT NULL, status INTEGER NOT NULL,
+    input TEXT, output TEXT, custom_status TEXT, created TEXT NOT NULL, updated TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX instances_by_creation ON instances (created, instance_id);
+CREATE TABLE history (
+    instance_id TEXT NOT NULL, position INTEGER NOT NULL, event TEXT NOT NULL,
+    PRIMARY KEY (instance_id, position)) WITHOUT ROWID;
+CREATE TABLE timers (
+    instance_id TEXT NOT NULL, execution_id TEXT NOT NULL, task_id INTEGER NOT NULL, fire_at TEXT NOT NULL,
+    PRIMARY KEY (instance_id, execution_id, task_id)) WITHOUT ROWID;
+INSERT INTO instances VALUES ('old', '1', 'o', 0, '"x"', NULL, NULL, '2026', '2026');
+INSERT INTO history VALUES ('old', 0, '{"EventType":12}');
+INSERT INTO timers VALUES ('old', '1', 0, '2026-01-01T00:00:05.0000000Z');
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_file_of_the_first_layout_is_brought_up_to_date_with_what_is_in_it(tmp_path: Path) -> None:
+    old = sqlite3.connect(tmp_path / "old.sqlite")
+    old.executescript(FIRST_LAYOUT)
+    old.close()
+    for _ in range(2):  # once brought up to date it stays so
+        hub = TaskHub(tmp_path / "old.sqlite")
+        instance = hub.instance("old")
+        assert instance is not None
+        assert (instance.input_text, instance.parent) == ('"x"', None)
+        assert hub.history("old") == ['{"EventType":12}']
+        assert hub.next_timer() == "2026-01-01T00:00:05.0000000Z"
+        assert hub.waiting_entities() == []
+        assert hub._db.execute("PRAGMA user_version").fetchone() == (2,)
+        hub.close()
+
+
+def test_a_file_of_a_layout_to_come_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new.sqlite"
+    newer = sqlite3.connect(path)
+    newer.execute("PRAGMA user_version = 3")
+    newer.close()
+    with pytest.raises(HostStartError, match="written by a newer devhost"):
+        TaskHub(path)
+    again = sqlite3.connect(path)
+    assert again.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone() == (0,)
+    again.close()
 
 
 def test_a_list_is_filtered_and_goes_on_where_it_stopped(hub: TaskHub) -> None:
