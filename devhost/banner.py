@@ -51,7 +51,9 @@ def differences(app: LoadedApp, queues: QueueSettings) -> list[str]:
             f"{LEASE_VARIABLE}={queues.lease}: queue messages are leased for that long, not for 0:10:00"
         )
     found.append("the app runs in the host's own process: what blocks the app's event loop blocks the host")
-    found.append(
-        "a synchronous function over its time limit is reported as failed, but its thread is not killed"
-    )
+    found += [
+        "a synchronous function over its time limit is reported as failed, but its thread runs on until no "
+        "thread is left: then the host restarts itself",
+        "some keys of host.json are ignored, each with a line at the start",
+    ]
     return ["Differences from the real host:", *(f"\t- {line}" for line in found), ""]

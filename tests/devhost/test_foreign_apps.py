@@ -1,12 +1,96 @@
 """Apps that are not ours in shape: blueprints and entities, classic HTTP, and some that do not index."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from local.azurite import Azurite
 from tests.devhost.conftest import StartHost
-from tests.devhost.host_process import DevhostProcess
+from tests.devhost.host_process import DevhostProcess, until
+from tests.devhost.written_app import write_app
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevhostProcess]:
+    host = DevhostProcess("blueprints_and_entities", tmp_path_factory.mktemp("shop")).wait_until_up()
+    yield host
+    assert host.stop() == 0, host.log
+
+
+def fill(shop: DevhostProcess, item: str, count: int) -> None:
+    before = stock(shop, item) or 0
+    assert shop.call("POST", f"/api/stock/{item}", str(count)).status == 202
+    until(lambda: (stock(shop, item) or 0) == before + count, why=shop.log[-2000:])
+
+
+def stock(shop: DevhostProcess, item: str) -> int | None:
+    answer = shop.call("GET", f"/api/stock/{item}")
+    return int(answer.json()) if answer.status == 200 else None
+
+
+def order(shop: DevhostProcess, order_id: str, *lines: tuple[str, int], patience: int = 60) -> Any:
+    given = {"lines": [{"item": item, "count": count} for item, count in lines], "patience": patience}
+    answer = shop.call("PUT", f"/api/orders/{order_id}", json.dumps(given))
+    assert answer.status == 202, shop.log
+    return answer.json()
+
+
+def test_functions_of_many_blueprints_are_there(shop: DevhostProcess) -> None:
+    assert shop.call("GET", "/api/health").text == "fine"
+    names = {function["name"] for function in shop.call("GET", "/admin/functions").json()}
+    assert {"stock_entity", "fill_stock", "place_order_flow", "price_of_a_line", "price_of"} <= names
+    assert shop.call("GET", "/admin/host/status").json()["state"] == "Running"
+
+
+def test_an_entity_is_not_there_before_its_first_signal(shop: DevhostProcess) -> None:
+    assert stock(shop, "nothing-of-this") is None
+
+
+def test_an_order_takes_from_the_stock_and_waits_to_be_paid(
+    shop: DevhostProcess,
+) -> None:
+    fill(shop, "pear", 10)
+    fill(shop, "plum", 10)
+    links = order(shop, "order-1", ("pear", 2), ("plum", 5))
+    until(lambda: shop.status("order-1")["customStatus"] == {"due": 16}, why=shop.log[-3000:])
+    assert (stock(shop, "pear"), stock(shop, "plum")) == (8, 5)
+    assert links["id"] == "order-1"
+    line = shop.status("order-1:1")
+    assert (line["name"], line["output"], line["customStatus"]) == ("order_line", 10, "5 left")
+    assert shop.call("POST", "/api/orders/order-1/paid", "16").status == 202
+    ended = shop.ended("order-1")
+    assert ended["runtimeStatus"] == "Completed"
+    assert ended["output"] == {"state": "paid", "total": 16, "receipt": "order-1: 16"}
+    assert stock(shop, "sold") == 7
+
+
+def test_an_order_that_is_not_paid_is_cancelled_by_its_timer(shop: DevhostProcess) -> None:
+    fill(shop, "pear", 5)
+    order(shop, "order-2", ("pear", 1), patience=1)
+    assert shop.ended("order-2")["output"] == {"state": "cancelled", "total": 3}
+    assert "order-2 is not paid" in shop.log
+
+
+def test_an_operation_that_fails_fails_the_orchestration_that_called_it(shop: DevhostProcess) -> None:
+    order(shop, "order-3", ("pear", 1000))
+    ended = shop.ended("order-3")
+    assert ended["runtimeStatus"] == "Failed"
+    assert "left" in ended["output"]
+
+
+def test_a_restart_goes_on_with_orders_and_stock(start_host: StartHost) -> None:
+    shop = start_host("blueprints_and_entities").wait_until_up()
+    fill(shop, "plum", 4)
+    order(shop, "order-9", ("plum", 1))
+    until(lambda: shop.status("order-9")["customStatus"] == {"due": 2})
+    assert shop.stop() == 0
+    again = start_host("blueprints_and_entities").wait_until_up()
+    assert stock(again, "plum") == 3
+    assert again.call("POST", "/api/orders/order-9/paid", "2").status == 202
+    assert again.ended("order-9")["output"]["state"] == "paid"
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +148,31 @@ def test_an_app_that_does_not_index_leaves_the_host_up_without_functions(
     assert status["errors"][0].startswith(reason)
     assert reason in host.log
     assert host.stop() == 0
+
+
+ASGI = """
+async def answers(scope, receive, send):
+    while scope["type"] == "lifespan":
+        await send({"type": (await receive())["type"] + ".complete"})
+    body = (await receive())["body"]
+    await send({"type": "http.response.start", "status": 201, "headers": [(b"x-kind", b"asgi")]})
+    await send({"type": "http.response.body", "body": scope["path"].encode() + b" " + body})
+app = func.AsgiFunctionApp(answers, http_auth_level=func.AuthLevel.ANONYMOUS)
+"""
+WSGI = """
+def answers(environ, start_response):
+    start_response("201 Created", [("x-kind", "wsgi")])
+    return [environ["PATH_INFO"].encode(), b" ", environ["wsgi.input"].read()]
+app = func.WsgiFunctionApp(answers, http_auth_level=func.AuthLevel.ANONYMOUS)
+"""
+
+
+@pytest.mark.parametrize(("text", "kind"), [(ASGI, "asgi"), (WSGI, "wsgi")])
+def test_an_app_of_a_web_framework_answers_on_every_path(
+    start_host: StartHost, tmp_path: Path, text: str, kind: str
+) -> None:
+    prefix = '{"version": "2.0", "extensions": {"http": {"routePrefix": ""}}}'
+    host = start_host(write_app(tmp_path / "app", text, prefix)).wait_until_up()
+    for path in ("/", "/some/where"):
+        answer = host.call("POST", path, "body")
+        assert (answer.status, answer.headers["x-kind"], answer.text) == (201, kind, f"{path} body")
