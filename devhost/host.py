@@ -198,9 +198,9 @@ class Host:
         timers = [TimerListener(f, invoker, hub, utc_now, self._zone) for f in app.of_type("timerTrigger")]
         page = PageApi(
             RequestGuard(options.address, lambda: keys.master if keys else None),
-            FunctionPage(app, invoker.run_log, timers, route_prefix=self._route_prefix),
+            FunctionPage(app, invoker.run_log, timers, route_prefix=self._route_prefix, errors=errors),
             InstancePage(hub),
-            QueuePage(app.functions, storage),
+            QueuePage(app.functions, storage, self._queues.encoding),
             title=options.script_root.name,
             hub_name=self._hub_name,
             management=management.handle,

@@ -17,9 +17,20 @@ class FunctionPage:
     """Reads what the host's parts know."""
 
     def __init__(
-        self, app: LoadedApp, run_log: RunLog, timers: Sequence[TimerListener], *, route_prefix: str
+        self,
+        app: LoadedApp,
+        run_log: RunLog,
+        timers: Sequence[TimerListener],
+        *,
+        route_prefix: str,
+        errors: Sequence[str] = (),
     ) -> None:
         self._app, self._run_log, self._timers, self._prefix = app, run_log, timers, route_prefix
+        self._errors = errors
+
+    def app_error(self) -> str:
+        """Why no function of the app runs; empty when they do."""
+        return "" if self._app.functions or self._app.refused else " ".join(self._errors)
 
     def functions(self) -> list[dict[str, Any]]:
         """Every function in the order of its name, those that were refused with the reason."""

@@ -126,6 +126,7 @@ class PageApi:
             "hub": self._hub_name,
             "started": self._started,
             "now": now.timestamp(),
+            "error": self._functions.app_error(),
             "functions": self._functions.functions(),
             "timers": self._functions.timers(now),
             "counts": self._instances.counts(),

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient
 
 from devhost.indexing.function_binding import FunctionDefinition
+from devhost.queue.queue_message import UndecodableMessage, decode_text
 from devhost.queue.queue_sending import send_creating
 from devhost.storage.storage_connection import StorageConnections
 
@@ -62,8 +64,10 @@ def app_queues(functions: Iterable[FunctionDefinition]) -> list[AppQueue]:
 class QueuePage:
     """Asks the storage account, at most once in a while however many pages look on."""
 
-    def __init__(self, functions: Iterable[FunctionDefinition], storage: StorageConnections) -> None:
-        self._queues, self._storage = app_queues(functions), storage
+    def __init__(
+        self, functions: Iterable[FunctionDefinition], storage: StorageConnections, encoding: str
+    ) -> None:
+        self._queues, self._storage, self._encoding = app_queues(functions), storage, encoding
         self._lock = asyncio.Lock()
         self._seen: list[dict[str, Any]] = []
         self._seen_at = float("-inf")
@@ -89,7 +93,7 @@ class QueuePage:
             messages = await _within(client.peek_messages(max_messages=_MOST_PEEKED))
         except ResourceNotFoundError:
             return []
-        return [_message(message) for message in messages]
+        return [_message(message, self._encoding) for message in messages]
 
     async def resubmit(self, name: str, message_id: str | None) -> int | None:
         """Move one poison message, or all there are now, back to the queue; returns how many.
@@ -191,8 +195,10 @@ async def _show_again(queue: QueueClient, message: QueueMessage) -> None:
         return  # it shows again by itself
 
 
-def _message(message: QueueMessage) -> dict[str, Any]:
+def _message(message: QueueMessage, encoding: str) -> dict[str, Any]:
     content = str(message.content)
+    with suppress(UndecodableMessage, UnicodeDecodeError):  # else it is shown as it is
+        content = decode_text(content, encoding).decode()
     return {
         "id": message.id,
         "text": content[:_LONGEST_TEXT],

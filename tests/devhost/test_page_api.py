@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueClient
 
 from devhost.storage.storage_connection import STORAGE_API_VERSION
 from local.azurite import Azurite
+from tests.devhost.conftest import StartHost
 from tests.devhost.host_process import Answer, DevhostProcess, until
 
 PAGE = {"X-Devhost-Page": "1"}
@@ -17,7 +21,7 @@ ORDER = {"customer": "someone@example.com", "items": ["lamp"]}
 
 @pytest.fixture(scope="module")
 def host(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevhostProcess]:
-    with queue(azurite, "orders") as orders:
+    with queue(azurite, "orders") as orders, suppress(ResourceExistsError):
         orders.create_queue()
     environment = {"AzureWebJobsStorage": azurite.connection_string}
     running = DevhostProcess("watched", tmp_path_factory.mktemp("watched"), environment=environment)
@@ -227,8 +231,39 @@ def by_name(host: DevhostProcess) -> Any:
 
 
 def test_entities_are_listed(host: DevhostProcess) -> None:
-    assert get(host, "entities") == {"items": [], "next": ""}
-    assert get(host, "overview")["entities"] == 0
+    for item in ("lamp", "chair"):
+        assert host.call("POST", f"/api/stock/{item}/7").status == 202
+    until(lambda: get(host, "overview")["entities"] == 2)
+    shelves = get(host, "entities")
+    assert [(item["id"], item["state"]) for item in shelves["items"]] == [
+        ("@shelf@chair", "7"),
+        ("@shelf@lamp", "7"),
+    ]
+    assert shelves["next"] == ""
+    assert [item["id"] for item in get(host, "entities?prefix=shelf@l")["items"]] == ["@shelf@lamp"]
+
+
+def test_with_enable_auth_the_api_needs_the_master_key(start_host: StartHost, tmp_path: Path) -> None:
+    locked = start_host("ticking", arguments=("start", "--enable-auth")).wait_until_up()
+    master = json.loads((tmp_path / "data" / "keys.json").read_text())["masterKey"]
+    assert locked.call("GET", "/devhost").status == 200  # the page itself is no secret
+    for headers in (PAGE, {**PAGE, "x-functions-key": "wrong"}):
+        assert locked.call("GET", "/devhost/api/overview", headers=headers).status == 401
+        fired = locked.call("POST", "/devhost/api/timers/at_startup/fire", '{"input": ""}', headers)
+        assert fired.status == 401
+    opened = {**PAGE, "x-functions-key": master, "Content-Type": "application/json"}
+    assert locked.call("GET", "/devhost/api/overview", headers=opened).status == 200
+    fired = locked.call("POST", "/devhost/api/timers/at_startup/fire", '{"input": ""}', opened)
+    assert fired.status == 202
+    assert locked.stop() == 0
+
+
+def test_why_an_app_does_not_load_is_told(start_host: StartHost, tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "host.json").write_text('{"version": "2.0"}')
+    (tmp_path / "app" / "function_app.py").write_text("raise KeyError('settings')\n")
+    broken = start_host(tmp_path / "app").wait_until_up()
+    assert "KeyError: 'settings'" in get(broken, "overview")["error"]
 
 
 def test_a_storage_that_is_away_is_named_and_holds_nothing_up(everything: DevhostProcess) -> None:

@@ -1,15 +1,20 @@
 """The page in a real Chromium, as a person sees it: live, doing what it says, running nothing foreign."""
 
+import json
 import re
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
+from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueClient
 from playwright.async_api import Browser, Page, Request, async_playwright, expect
 
 from devhost.storage.storage_connection import STORAGE_API_VERSION
 from local.azurite import Azurite
 from local.functions_host import ROOT
+from tests.devhost.conftest import StartHost
 from tests.devhost.host_process import DevhostProcess, until
 from tests.e2e.playground_page import FLAGS
 
@@ -160,7 +165,9 @@ async def test_poison_messages_are_shown_as_text_and_go_back(
     with QueueClient.from_connection_string(
         azurite.connection_string, "orders-poison", api_version=STORAGE_API_VERSION
     ) as poison:
-        poison.create_queue()
+        with suppress(ResourceExistsError):
+            poison.create_queue()
+        poison.clear_messages()
         poison.send_message(MARKUP)
     await watched.look_at("queues")
     await watched.press("orders")
@@ -198,29 +205,41 @@ async def test_the_keyboard_alone_opens_and_closes_an_instance(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 420])
-async def test_it_fits_in_light_and_dark(
-    browser: Browser, host: DevhostProcess, scheme: str, width: int
-) -> None:
+async def test_it_fits_wide_and_narrow(browser: Browser, host: DevhostProcess, scheme: str) -> None:
     host.start("fulfil_order", "pictured", WAITING)
-    context = await browser.new_context(
-        viewport={"width": width, "height": 820},
-        color_scheme=scheme,  # type: ignore[arg-type]
-    )
+    context = await browser.new_context(color_scheme=scheme)  # type: ignore[arg-type]
     opened = Watched(await context.new_page(), host)
+    PICTURES.mkdir(parents=True, exist_ok=True)
     for view in ("functions", "instances", "instances/pictured", "entities", "queues", "timers"):
         await opened.look_at(view)
         await expect(opened.page.get_by_role("main")).not_to_contain_text("Loading")
-        overflow = await opened.page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert overflow <= 0, view
-        PICTURES.mkdir(parents=True, exist_ok=True)
-        await opened.page.screenshot(path=PICTURES / f"{view.replace('/', '-')}-{scheme}-{width}.png")
+        for width in (1280, 420):
+            await opened.page.set_viewport_size({"width": width, "height": 820})
+            overflow = await opened.page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
+            assert overflow <= 0, (view, width)
+            picture = f"{view.replace('/', '-')}-{scheme}-{width}.png"
+            await opened.page.screenshot(path=PICTURES / picture)
     back = await opened.page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert back == {"light": "rgb(246, 247, 249)", "dark": "rgb(17, 20, 24)"}[scheme]
     await context.close()
     assert opened.complaints == []
+
+
+async def test_with_enable_auth_it_asks_for_the_master_key(
+    browser: Browser, start_host: StartHost, tmp_path: Path
+) -> None:
+    locked = start_host("ticking", arguments=("start", "--enable-auth")).wait_until_up()
+    master = json.loads((tmp_path / "data" / "keys.json").read_text())["masterKey"]
+    page = await browser.new_page()
+    await page.goto(f"http://127.0.0.1:{locked.port}/devhost")
+    await page.get_by_role("textbox", name="Key").fill("wrong")
+    await page.keyboard.press("Enter")
+    await page.get_by_role("textbox", name="Key").fill(master)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="ticking")).to_be_visible()
+    await page.close()
 
 
 async def test_a_host_that_is_gone_is_said_to_be(

@@ -156,6 +156,9 @@ class FakeQueue:
 
         return Pages()
 
+    async def peek_messages(self, *, max_messages: int) -> list[Message]:
+        return self.messages[:max_messages]
+
     async def send_message(self, text: str) -> None:
         self.messages.append(Message(f"new {text}", text))
 
@@ -180,7 +183,7 @@ class FakeStorage:
 def page_of(work: FakeQueue, poison: FakeQueue) -> QueuePage:
     trigger = Binding("q", "queueTrigger", "IN", {"queueName": "work"})
     storage = cast("StorageConnections", FakeStorage({"work": work, "work-poison": poison}))
-    return QueuePage([define("reads", trigger)], storage)
+    return QueuePage([define("reads", trigger)], storage, "base64")
 
 
 async def test_all_poison_messages_go_back() -> None:
@@ -210,6 +213,15 @@ async def test_a_missing_poison_queue_is_an_empty_one() -> None:
     page = page_of(FakeQueue(), FakeQueue(is_missing=True))
     assert await page.resubmit("work", None) == 0
     assert await page.resubmit("unknown", None) is None
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [("aGVsbG8=", "hello"), ("hello there", "hello there"), ("//79", "//79"), ("PGI+eDwvYj4=", "<b>x</b>")],
+)
+async def test_a_poison_message_is_shown_decoded_where_it_can_be(stored: str, shown: str) -> None:
+    (message,) = await page_of(FakeQueue(), FakeQueue([Message("1", stored)])).poison("work") or []
+    assert message["text"] == shown
 
 
 @dataclass

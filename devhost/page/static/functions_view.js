@@ -5,7 +5,10 @@ import { ago, clock, count, duration } from "./format.js";
 
 export function functionsView(state) {
   const functions = state.overview.functions;
-  if (!functions.length) return h("p", { class: "empty" }, "No function was found. The log of the host says why.");
+  if (!functions.length) {
+    const { error } = state.overview;
+    return h("p", { class: error ? "empty bad" : "empty" }, error ? `The app could not be loaded. ${error}` : "The app has no functions.");
+  }
   return h("table", { class: "wide functions" },
     h("thead", {}, h("tr", {},
       h("th", { scope: "col" }, "Function"), h("th", { scope: "col" }, "Trigger"),

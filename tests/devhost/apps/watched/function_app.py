@@ -81,3 +81,18 @@ async def charge_card(order: dict) -> str:
 async def notify_customer(customer: str) -> str:
     await asyncio.sleep(0.05)
     return f"sent to {customer}"
+
+
+@app.route(route="stock/{item}/{count:int}", methods=["POST"])
+@app.durable_client_input(client_name="client")
+async def add_stock(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
+    shelf = df.EntityId("shelf", req.route_params["item"])
+    await client.signal_entity(shelf, "add", int(req.route_params["count"]))
+    return func.HttpResponse(status_code=202)
+
+
+@app.entity_trigger(context_name="context")
+def shelf(context: df.DurableEntityContext) -> None:
+    count = context.get_state(lambda: 0)
+    if context.operation_name == "add":
+        context.set_state(count + context.get_input())
