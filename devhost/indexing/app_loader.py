@@ -77,6 +77,8 @@ def _import_app(script_root: Path, file_name: str) -> types.ModuleType:
         sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != home]
     sys.path.insert(0, str(script_root))
     importlib.invalidate_caches()
+    if not (script_root / f"{Path(file_name).stem.replace('.', '/')}.py").is_file():
+        raise AppLoadError(f"No functions were found: there is no {file_name} in {script_root}.")
     try:
         return importlib.import_module(Path(file_name).stem)
     except (Exception, SystemExit) as error:  # the user's module may raise anything, even at import

@@ -142,3 +142,11 @@ def test_another_file_may_be_the_app(start_host: StartHost, tmp_path: Path) -> N
     (app / "function_app.py").rename(app / "main.py")
     host = start_host(app, environment={"PYTHON_SCRIPT_FILE_NAME": "main.py"}).wait_until_up()
     assert host.call("GET", "/api/one").text == "one"
+
+
+def test_a_directory_without_the_file_has_no_functions(start_host: StartHost, tmp_path: Path) -> None:
+    app = write_app(tmp_path / "app", ONE)
+    (app / "function_app.py").unlink()
+    host = start_host(app).wait_until_up()
+    assert host.call("GET", "/").status == 200
+    assert f"No functions were found: there is no function_app.py in {app}." in host.log

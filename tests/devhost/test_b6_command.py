@@ -240,3 +240,17 @@ def test_verbose_logs_what_the_libraries_say(start_host: StartHost, tmp_path: Pa
     }
     asked = start_host(app, place=tmp_path / "3", environment=environment).wait_until_up()
     assert "a detail" in asked.log
+
+
+def test_flags_for_callers_override_local_settings(start_host: StartHost, tmp_path: Path) -> None:
+    app = write_app(tmp_path / "app", ONE)
+    (app / "local.settings.json").write_text(
+        '{"Host": {"CORS": "https://b.example", "CORSCredentials": true}}'
+    )
+    host = start_host(app, arguments=("start", "--cors", "https://a.example", "--enableAuth")).wait_until_up()
+    assert host.call("GET", "/api/one").status == 401
+    allowed = host.call("GET", "/api/one", headers={"Origin": "https://a.example"}).headers
+    assert allowed["access-control-allow-origin"] == "https://a.example"
+    assert allowed["access-control-allow-credentials"] == "true"
+    other = host.call("GET", "/api/one", headers={"Origin": "https://b.example"}).headers
+    assert "access-control-allow-origin" not in other
