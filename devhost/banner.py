@@ -44,8 +44,6 @@ def differences(app: LoadedApp, queues: QueueSettings) -> list[str]:
         ]
     if "httpTrigger" in kinds:
         found.append("authorization levels are checked with --enable-auth only, as under `func start`")
-    if any(binding.type in ("queueTrigger", "queue") for f in app.functions for binding in f.bindings):
-        found.append("storage is reached by a connection string only, never by an identity")
     if "queueTrigger" in kinds and queues.has_development_lease:
         found.append(
             f"{LEASE_VARIABLE}={queues.lease}: queue messages are leased for that long, not for 0:10:00"

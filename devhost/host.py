@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from devhost.app_settings import app_setting, resolve_tokens
+from devhost.app_settings import resolve_tokens
 from devhost.banner import banner, differences
+from devhost.blob.blob_input import BlobInput
+from devhost.blob.blob_output import BlobOutput
 from devhost.durable.client_binding import DurableClientUrls
 from devhost.durable.dispatcher import Concurrency, Dispatcher, usual_concurrency, utc_now
 from devhost.durable.durable_settings import replaces_active
@@ -45,6 +47,7 @@ from devhost.page.request_guard import RequestGuard
 from devhost.queue.queue_listener import QueueListener
 from devhost.queue.queue_output import QueueOutput
 from devhost.queue.queue_settings import QueueSettings, read_queue_settings
+from devhost.storage.connection_setting import has_connection
 from devhost.storage.storage_connection import StorageConnections
 from devhost.timer.time_zone import schedule_time_zone
 from devhost.timer.timer_listener import TimerListener
@@ -176,6 +179,8 @@ class Host:
         urls = DurableClientUrls(self._hub_name, options.port, options.address, code)
         invoker = Invoker(str(options.script_root), self._timeout)
         invoker.inputs["durableClient"] = urls.client_datum
+        invoker.inputs["blob"] = BlobInput(storage).read
+        invoker.outputs["blob"] = BlobOutput(storage).write
         invoker.outputs["queue"] = QueueOutput(storage, self._queues.encoding).write
         functions = DurableFunctions(
             orchestrators={f.durable_name.lower(): f for f in app.of_type("orchestrationTrigger")},
@@ -304,9 +309,7 @@ class Host:
 def require_storage(app: LoadedApp) -> None:
     """Some triggers do not start without a storage account. Raises HostStartError."""
     needing = [f for f in app.functions if f.trigger.type not in _TRIGGERS_WITHOUT_STORAGE]
-    if needing and not (
-        app_setting("AzureWebJobsStorage") or app_setting("AzureWebJobsStorage__accountName")
-    ):
+    if needing and not has_connection("AzureWebJobsStorage"):
         raise HostStartError(
             "Missing value for AzureWebJobsStorage in local.settings.json. "
             f"The {needing[0].trigger.type} '{needing[0].name}' requires it."

@@ -7,12 +7,11 @@ from devhost.app_settings import resolve_tokens
 from devhost.errors import FunctionRefused
 from devhost.http.route_template import compile_template
 from devhost.indexing.function_binding import Binding
-from devhost.storage.storage_connection import check_connection
+from devhost.indexing.storage_rules import check_storage_binding
 from devhost.timer.schedule import parse_schedule
 
 _FUNCTION_NAME = re.compile(r"^[a-z][a-z0-9_\-]{0,127}$", re.IGNORECASE)
 _BINDING_NAME = re.compile(r"^(?!.*__)([a-zA-Z_][a-zA-Z0-9_]{0,127}|\$return)$")
-QUEUE_NAME = re.compile(r"^[a-z0-9](?!.*--)[a-z0-9-]{1,61}[a-z0-9]$")
 _TRIGGERS = (
     "httpTrigger",
     "queueTrigger",
@@ -21,7 +20,7 @@ _TRIGGERS = (
     "activityTrigger",
     "entityTrigger",
 )
-_BINDINGS = ("http", "queue", "durableClient")
+_BINDINGS = ("http", "queue", "blob", "durableClient")
 _RESOLVED_MEMBERS = (
     "queueName",
     "schedule",
@@ -30,6 +29,7 @@ _RESOLVED_MEMBERS = (
     "entityName",
     "connection",
     "taskHub",
+    "path",
 )
 
 
@@ -70,19 +70,13 @@ def _check_binding(binding: Binding) -> None:
         raise ValueError(
             f"The binding name {binding.name} is invalid. Please assign a valid name to the binding."
         )
+    check_storage_binding(binding)
     if binding.is_trigger and binding.type not in _TRIGGERS:
         raise ValueError(f"devhost has no listener for the trigger type '{binding.type}'.")
     if not binding.is_trigger and binding.type not in _BINDINGS:
         raise ValueError(f"devhost does not know the binding type '{binding.type}'.")
     if binding.type == "httpTrigger":
         _check_route(str(binding.properties.get("route", "")))
-    if binding.type in ("queueTrigger", "queue"):
-        queue_name = str(binding.properties.get("queueName", ""))
-        if not QUEUE_NAME.match(queue_name):
-            raise ValueError(
-                f"The queue name '{queue_name}' is not valid: it takes 3 to 63 of a-z, 0-9 and single dashes."
-            )
-        check_connection(str(binding.properties.get("connection") or ""))
     if binding.type == "timerTrigger":
         parse_schedule(str(binding.properties.get("schedule", "")))
     if binding.type == "orchestrationTrigger" and str(

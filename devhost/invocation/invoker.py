@@ -7,7 +7,7 @@ import threading
 import time
 import traceback
 import types
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -29,6 +29,7 @@ from devhost.invocation.invocation_log import log_begin, log_end
 from devhost.invocation.retry_policy import applied_policy, with_retries
 from devhost.invocation.run_log import Run, RunLog
 from devhost.invocation.time_limit import TimeLimit
+from devhost.invocation.trigger_values import bind_expressions
 from devhost.log_level import running_function
 from devhost.storable_text import describe, storable
 
@@ -37,7 +38,7 @@ logger = logging.getLogger("devhost")
 _LOOK_SECONDS = 0.02
 _HOST_FRAMES = (str(Path(__file__).parent.parent), "/concurrent/futures/", "/asyncio/")
 
-InputSource = Callable[[Binding], Datum]
+InputSource = Callable[[Binding], Datum | Awaitable[Datum]]
 OutputWriter = Callable[[Binding, Datum], Awaitable[None]]
 
 
@@ -153,14 +154,15 @@ class Invoker:
     ) -> Datum | None:
         arguments: dict[str, Any] = {}
         outs: dict[str, OutValue] = {}
-        for binding in function.bindings:
+        bindings = bind_expressions(function, value, metadata, invocation_id)
+        for binding in bindings:
             if binding.name == "$return":
                 continue
             if binding.name in function.signature.out_parameters:
                 arguments[binding.name] = outs[binding.name] = OutValue()
                 continue
-            datum = value if binding.is_trigger else self.inputs[binding.type](binding)
-            arguments[binding.name] = decode(function.signature.converters[binding.name], datum, metadata)
+            datum, known = (value, metadata) if binding.is_trigger else (await self._input(binding), {})
+            arguments[binding.name] = decode(function.signature.converters[binding.name], datum, known)
         if function.signature.wants_context:
             directory = f"{self._script_root}/{function.name}"
             arguments["context"] = InvocationContext(
@@ -178,7 +180,11 @@ class Invoker:
             raise
         finally:
             self._limit.end(limited)
-        return await self._deliver(function, result, outs)
+        return await self._deliver(function, bindings, result, outs)
+
+    async def _input(self, binding: Binding) -> Datum:
+        given = self.inputs[binding.type](binding)
+        return given if isinstance(given, Datum) else await given
 
     async def _run(self, function: FunctionDefinition, arguments: dict[str, Any], invocation_id: str) -> Any:
         if function.is_async:
@@ -203,14 +209,18 @@ class Invoker:
             raise RuntimeError(describe(error)).with_traceback(error.__traceback__) from None
 
     async def _deliver(
-        self, function: FunctionDefinition, result: Any, outs: Mapping[str, OutValue]
+        self,
+        function: FunctionDefinition,
+        bindings: Sequence[Binding],
+        result: Any,
+        outs: Mapping[str, OutValue],
     ) -> Datum | None:
         signature = function.signature
         if result is not None and signature.return_binding is None:
             raise RuntimeError(
                 f"function '{function.name}' without a $return binding returned a non-None value"
             )
-        for binding in function.bindings:
+        for binding in bindings:
             if binding.name in outs and outs[binding.name].get() is not None:
                 datum = encode(
                     signature.converters[binding.name],
@@ -223,7 +233,7 @@ class Invoker:
         if signature.return_binding is None:
             return None
         returned = encode(signature.return_binding, result, signature.return_type)
-        for binding in function.bindings:
+        for binding in bindings:
             if binding.name == "$return" and binding.type != "http":
                 await self.outputs[binding.type](binding, returned)
         return returned

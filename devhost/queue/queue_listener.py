@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 from contextlib import suppress
 from datetime import timedelta
 
@@ -10,38 +9,17 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient
 
-from devhost.indexing.binding_rules import QUEUE_NAME
 from devhost.indexing.function_binding import FunctionDefinition
 from devhost.invocation.invoker import Invoker
+from devhost.queue.polling_backoff import PollingBackoff
 from devhost.queue.queue_lease import QueueLease
 from devhost.queue.queue_message import UndecodableMessage, decode_text, message_datum, queue_metadata
 from devhost.queue.queue_sending import send_creating
 from devhost.queue.queue_settings import QueueSettings
+from devhost.storage.resource_names import is_queue_name
 from devhost.storage.storage_connection import StorageConnections
 
 logger = logging.getLogger("devhost")
-_SHORTEST_POLL = timedelta(milliseconds=100)
-
-
-class PollDelay:
-    """Randomised exponential back-off between polls that found nothing."""
-
-    def __init__(self, longest: timedelta) -> None:
-        self._longest = longest
-        self._empty_polls = 0
-
-    def reset(self) -> None:
-        """A message came."""
-        self._empty_polls = 0
-
-    def next(self) -> timedelta:
-        """How long to wait after one more empty poll."""
-        self._empty_polls += 1
-        if self._empty_polls == 1:
-            return min(_SHORTEST_POLL, self._longest)
-        factor = random.uniform(0.8, 1.2)  # noqa: S311 (spreads load; hides nothing)
-        grown = _SHORTEST_POLL * (1 + factor * 2.0 ** min(self._empty_polls - 1, 30))
-        return min(grown, self._longest)
 
 
 class QueueListener:
@@ -55,14 +33,14 @@ class QueueListener:
         settings: QueueSettings,
     ) -> None:
         self._function, self._invoker, self._settings = function, invoker, settings
-        self._queue_name = str(function.trigger.properties["queueName"])
+        self._queue_name = str(function.trigger.properties["queueName"]).lower()
         connection = str(function.trigger.properties.get("connection") or "")
         self._queue: QueueClient = storage.queue(connection, self._queue_name)
         poison_name = f"{self._queue_name}-poison"
-        has_poison = not self._queue_name.endswith("-poison") and QUEUE_NAME.match(poison_name)
+        has_poison = not self._queue_name.endswith("-poison") and is_queue_name(poison_name)
         self._poison: QueueClient | None = storage.queue(connection, poison_name) if has_poison else None
         self._is_binary = function.trigger.properties.get("dataType") == "BINARY"
-        self._delay = PollDelay(settings.max_polling_interval)
+        self._backoff = PollingBackoff(settings.max_polling_interval)
         self._running: set[asyncio.Task[None]] = set()
         self._polling: asyncio.Task[None] | None = None
         self._is_stopping = asyncio.Event()
@@ -99,9 +77,9 @@ class QueueListener:
             except Exception:  # the host's own loop: it must outlive whatever the storage client raises
                 logger.exception("Polling the queue '%s' failed", self._queue_name)
             if not messages:
-                await self._pause(self._delay.next())
+                await self._pause(self._backoff.next_wait())
                 continue
-            self._delay.reset()
+            self._backoff.reset()
             for message in messages:
                 task = asyncio.get_running_loop().create_task(self._process(message))
                 self._running.add(task)
@@ -155,7 +133,7 @@ class QueueListener:
         message, settings = lease.message, self._settings
         count = message.dequeue_count or 1
         if count > settings.max_dequeue_count:
-            await self._to_poison(lease)
+            await self._to_poison_as_worn_out(lease)
             return
         try:
             content = decode_text(message.content, settings.encoding)
@@ -170,6 +148,7 @@ class QueueListener:
             inserted=message.inserted_on,
             expires=message.expires_on,
             next_visible=message.next_visible_on,
+            content=content,
         )
         result = await self._invoker.invoke(
             self._function, message_datum(content, is_binary=self._is_binary), metadata
@@ -177,18 +156,18 @@ class QueueListener:
         if result.succeeded:
             await lease.delete()
         elif count >= settings.max_dequeue_count:
-            await self._to_poison(lease)
+            await self._to_poison_as_worn_out(lease)
         else:
             await lease.give_back(settings.visibility_timeout)
+
+    async def _to_poison_as_worn_out(self, lease: QueueLease) -> None:
+        logger.warning("Message has reached MaxDequeueCount of %d.", self._settings.max_dequeue_count)
+        await self._to_poison(lease)
 
     async def _to_poison(self, lease: QueueLease) -> None:
         if self._poison is None:
             return  # there is no poison queue for this name; the message stays invisible, as on the real host
-        logger.warning(
-            "Message has reached MaxDequeueCount of %d or is unreadable. Moving message %s to queue '%s'.",
-            self._settings.max_dequeue_count,
-            lease.message.id,
-            self._poison.queue_name,
-        )
-        await send_creating(self._poison, lease.message.content)  # first: a death in between loses nothing
+        logger.warning("Moving message %s to queue '%s'.", lease.message.id, self._poison.queue_name)
+        # The copy comes first: a death in between loses nothing.
+        await send_creating(self._poison, lease.message.content or "")
         await lease.delete()

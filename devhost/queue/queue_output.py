@@ -4,9 +4,11 @@ import json
 
 from azure.functions.meta import Datum
 
+from devhost.indexing.binding_expression import scalar_text
 from devhost.indexing.function_binding import Binding
 from devhost.queue.queue_message import encode_text
 from devhost.queue.queue_sending import send_creating
+from devhost.storage.resource_names import check_queue_name
 from devhost.storage.storage_connection import StorageConnections
 
 
@@ -17,26 +19,27 @@ class QueueOutput:
         self._storage, self._encoding = storage, encoding
 
     async def write(self, binding: Binding, datum: Datum) -> None:
-        """Send one value. Raises AzureError, which fails the invocation."""
-        queue = self._storage.queue(
-            str(binding.properties.get("connection") or ""), str(binding.properties["queueName"])
-        )
+        """Send one value. Raises AzureError or ValueError, which fail the invocation."""
+        name = str(binding.properties["queueName"]).lower()
+        check_queue_name(name)
+        queue = self._storage.queue(str(binding.properties.get("connection") or ""), name)
         for content in message_contents(datum):
-            text = encode_text(content, self._encoding)
-            await send_creating(queue, text)
+            await send_creating(queue, encode_text(content, self._encoding))
 
 
 def message_contents(datum: Datum) -> list[bytes]:
-    """Contents of the messages in one encoded value: a JSON list gives one an element."""
+    """Contents of the messages in one encoded value: a JSON list gives one an element.
+
+    As on the real host, text in brackets or braces is taken for JSON, too. Raises ValueError when it is none.
+    """
     if datum.type == "bytes":
         return [bytes(datum.value)]
+    text = str(datum.value)
     if datum.type == "json":
-        value = json.loads(datum.value)
-        elements = value if isinstance(value, list) else [value]
-        return [_content(element) for element in elements]
-    return [str(datum.value).encode()]
-
-
-def _content(element: object) -> bytes:
-    text = element if isinstance(element, str) else json.dumps(element, ensure_ascii=False)
-    return text.encode()
+        value = json.loads(text)
+    elif text.strip()[:1] + text.strip()[-1:] in ("[]", "{}"):
+        value = json.loads(text)
+        value = value if isinstance(value, list) else text
+    else:
+        value = text
+    return [scalar_text(element).encode() for element in (value if isinstance(value, list) else [value])]

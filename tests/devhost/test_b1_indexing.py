@@ -8,7 +8,7 @@ import pytest
 from devhost.errors import FunctionRefused
 from devhost.indexing.binding_rules import check_function, check_route_conflict
 from devhost.indexing.function_binding import Binding
-from devhost.storage.storage_connection import connection_string
+from devhost.storage.connection_setting import ConnectionString, find_connection
 from tests.devhost.conftest import StartHost
 from tests.devhost.written_app import ONE, write_app
 
@@ -83,11 +83,8 @@ def test_one_route_may_be_shared_when_the_verbs_differ() -> None:
 def test_a_connection_is_looked_for_under_the_hosts_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AzureWebJobsThere", "by prefix")
     monkeypatch.setenv("There", "by name")
-    assert connection_string("There") == "by prefix"
-    assert connection_string("Store") == "UseDevelopmentStorage=true"
-    monkeypatch.setenv("Managed__accountName", "x")
-    with pytest.raises(ValueError, match="identity-based"):
-        connection_string("Managed")
+    assert find_connection("There") == ConnectionString("by prefix")
+    assert find_connection("Store") == ConnectionString("UseDevelopmentStorage=true")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Blob inputs and blob outputs."""
