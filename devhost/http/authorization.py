@@ -8,9 +8,8 @@ from devhost.http.host_keys import DURABLE_KEY, HostKeys, Level
 from devhost.indexing.function_binding import FunctionDefinition
 
 _KEY_HEADER, _KEY_PARAMETER = "x-functions-key", "code"
-_OPEN_PATHS = ("/admin/host/ping",)
-_RPC_PATHS = ("/durabletask",)
-_PAGE_PATHS = ("/devhost",)
+_OPEN_PATH = "/admin/host/ping"
+_RPC_PATH = "/durabletask"
 
 
 class Authorization:
@@ -33,19 +32,17 @@ class Authorization:
     def sees_api(self, path: str, request: web.BaseRequest) -> bool:
         """Whether the host's own path is there for the caller at all.
 
-        The client's RPC path is, on the real host, a server of its own on the loopback interface. The page of
-        devhost can do everything, so it is for this machine alone once there are keys.
+        The client's RPC path is, on the real host, a server of its own on the loopback interface.
         """
-        local_paths = _RPC_PATHS if self._keys is None else (*_RPC_PATHS, *_PAGE_PATHS)
-        return not _is_below(path, local_paths) or is_from_this_machine(request)
+        return not _is_below(path, _RPC_PATH) or is_from_this_machine(request)
 
     def may_use_api(self, path: str, request: web.BaseRequest) -> bool:
         """Whether the caller's key opens the path: the master key /admin, the durable system key /runtime."""
-        if self._keys is None or path.lower().rstrip("/") in _OPEN_PATHS:
+        if self._keys is None or path.lower().rstrip("/") == _OPEN_PATH:
             return True
-        if _is_below(path, ("/admin",)):
+        if _is_below(path, "/admin"):
             return self._keys.level_of(_key_of(request)) is Level.ADMIN
-        if _is_below(path, ("/runtime",)):
+        if _is_below(path, "/runtime"):
             return self._keys.opens_system(_key_of(request), DURABLE_KEY)
         return True
 
@@ -69,6 +66,5 @@ def _key_of(request: web.BaseRequest) -> str:
     return given if given is not None else request.query.get(_KEY_PARAMETER, "")
 
 
-def _is_below(path: str, places: tuple[str, ...]) -> bool:
-    lower = path.lower()
-    return any(lower == place or lower.startswith(place + "/") for place in places)
+def _is_below(path: str, place: str) -> bool:
+    return f"{path.lower()}/".startswith(f"{place}/")

@@ -21,6 +21,7 @@ from devhost.indexing.function_binding import FunctionDefinition
 from devhost.invocation.invoker import Invoker
 
 logger = logging.getLogger("devhost")
+_PAGE_PATH = "/devhost"
 _HOME_PAGE = """<!DOCTYPE html>
 <html><head><title>devhost</title></head><body>Your Functions host is up and running.</body></html>
 """
@@ -63,7 +64,9 @@ class HttpListener:
         await self._server.stop()
 
     async def _answer_with_headers(self, request: web.Request) -> web.StreamResponse:
-        preflight = self._cors.preflight(request) if self._cors else None
+        # No other origin has any business with devhost's own page, whatever the app's policy is.
+        cors = None if request.raw_path.lower().startswith(_PAGE_PATH) else self._cors
+        preflight = cors.preflight(request) if cors else None
         answer: web.StreamResponse
         if preflight is not None:
             answer = preflight
@@ -72,8 +75,8 @@ class HttpListener:
                 answer = await self._answer(request)
             except web.HTTPException as refusal:
                 answer = web.Response(status=refusal.status)
-            if self._cors:
-                self._cors.mark(request, answer)
+            if cors:
+                cors.mark(request, answer)
         for name, value in self._custom_headers.items():
             answer.headers.setdefault(name, value)
         return answer

@@ -67,6 +67,12 @@ async def test_a_star_is_every_origin() -> None:
     assert await headers_of(ALL, "GET", "https://whoever.example", "/") == (200, expected)
 
 
+async def test_no_origin_is_let_to_devhosts_own_page() -> None:
+    for path in ("/devhost", "/DevHost/api/functions"):
+        assert await headers_of(ALL, "GET", "https://whoever.example", path) == (404, {})
+        assert await headers_of(ALL, "OPTIONS", "https://whoever.example", path, **PREFLIGHT) == (404, {})
+
+
 @pytest.mark.derived
 async def test_a_star_within_an_origin_is_no_wildcard() -> None:
     policy = CorsPolicy(["https://*.example"], allows_credentials=False)
