@@ -14,7 +14,7 @@ from devhost.durable.episode import DurableFunctions, EpisodeAbandoned, Orchestr
 from devhost.durable.group_commit import GroupCommit
 from devhost.durable.orchestration_timers import OrchestrationTimers
 from devhost.durable.records import Committed
-from devhost.durable.sdk_timestamps import read_timestamps_fast
+from devhost.durable.sdk_shortcuts import take_shortcuts
 from devhost.durable.task_hub import TaskHub
 from devhost.durable.work_queue import TryLater, WorkQueue
 from devhost.invocation.invoker import Invoker
@@ -85,7 +85,7 @@ class Dispatcher:
     def start(self, *, is_shared: bool = False) -> None:
         """Take up what the hub holds, from this run or an earlier one; `is_shared`: others write into it."""
         self._stands_by = False
-        read_timestamps_fast()
+        take_shortcuts()
         for activity_id in self._hub.pending_activity_ids():
             self._activities.put(activity_id)
         self._take_up_messages()

@@ -63,13 +63,7 @@ def utc_text(moment: datetime) -> str:
 def parse_utc(text: str) -> datetime:
     """Read an ISO moment with any number of decimals; without a zone it is UTC. Raises ValueError."""
     text = text.strip()
-    body, zone = (text[:-1], "+00:00") if text[-1:] in "zZ" else (text, "")
-    head, dot, decimals = body.partition(".")
-    if dot:
-        digits = decimals[: len(decimals) - len(decimals.lstrip("0123456789"))]
-        zone = decimals[len(digits) :] + zone
-        body = f"{head}.{digits[:6].ljust(6, '0')}"
-    moment = datetime.fromisoformat(body + zone)
+    moment = datetime.fromisoformat(text[:-1] + "Z" if text[-1:] == "z" else text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

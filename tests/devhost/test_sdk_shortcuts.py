@@ -1,6 +1,7 @@
-"""The faster reader of timestamps gives the SDK what its own gives."""
+"""What the SDK is spared changes nothing that it gives."""
 
 import sys
+from collections import namedtuple
 from datetime import datetime
 from importlib import import_module
 from types import SimpleNamespace
@@ -9,9 +10,10 @@ from typing import Any
 import azure.durable_functions as df
 import pytest
 
-from devhost.durable.sdk_timestamps import faster, read_timestamps_fast
+from devhost.durable.sdk_shortcuts import faster, take_shortcuts
 
 HISTORY_EVENT = "azure.durable_functions.models.history.HistoryEvent"
+EXECUTOR = "azure.durable_functions.models.TaskOrchestrationExecutor"
 parser: Any = import_module("dateutil.parser")
 tz: Any = import_module("dateutil.tz")
 
@@ -46,20 +48,27 @@ def test_the_format_of_devhost_never_reaches_the_slow_reader() -> None:
     assert faster(slow, tz.tzutc())("2026-01-01T00:00:00.1200000Z").tzinfo == tz.tzutc()
 
 
-def test_the_sdk_of_a_loaded_app_gets_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sdk_of_a_loaded_app_gets_them_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert df.DFApp
     monkeypatch.setattr(sys.modules[HISTORY_EVENT], "dt_parse", parser.parse)
-    assert read_timestamps_fast()
-    assert not read_timestamps_fast()
+    monkeypatch.setattr(sys.modules[EXECUTOR], "namedtuple", namedtuple)
+    assert take_shortcuts() == ["dt_parse", "namedtuple"]
+    assert take_shortcuts() == []
     event = import_module(HISTORY_EVENT).HistoryEvent(0, -1, False, "2026-01-01T00:00:00.1200000Z")
     assert event.timestamp == parser.parse("2026-01-01T00:00:00.12Z")
+    first, second = (import_module(EXECUTOR).TaskOrchestrationExecutor() for _ in range(2))
+    kinds = [
+        {type(value) for value in made.event_to_SetTaskValuePayload.values()} for made in (first, second)
+    ]
+    assert kinds[0] == kinds[1]
 
 
-@pytest.mark.parametrize("module", [None, SimpleNamespace(), SimpleNamespace(dt_parse=len)])
+@pytest.mark.parametrize("module", [None, SimpleNamespace(), SimpleNamespace(dt_parse=len, namedtuple=len)])
 def test_an_sdk_that_is_made_otherwise_stays_as_it_is(
     monkeypatch: pytest.MonkeyPatch, module: SimpleNamespace | None
 ) -> None:
-    monkeypatch.setitem(sys.modules, HISTORY_EVENT, module)
+    for name in (HISTORY_EVENT, EXECUTOR):
+        monkeypatch.setitem(sys.modules, name, module)
     before = dict(vars(module)) if module else {}
-    assert not read_timestamps_fast()
+    assert take_shortcuts() == []
     assert (vars(module) if module else {}) == before
