@@ -30,7 +30,10 @@ def differences(app: LoadedApp, queues: QueueSettings) -> list[str]:
     if kinds & {"orchestrationTrigger", "entityTrigger"}:
         found += [
             "orchestrations and entities live in a SQLite file in the data directory, not in Azure Storage",
-            "calling an unknown activity or entity fails the instance (the real host leaves it Running)",
+            "calling an unknown activity, sub-orchestrator or entity fails the instance (the real host "
+            "leaves it Running)",
+            "a sub-orchestration whose id is that of a running instance fails for its parent",
+            "where the SDK of the app reads timestamps with dateutil, devhost has it read them faster",
             "call_http is not here yet",
             "there is one task hub: the taskHub and connection of a request or of a client choose no other",
             "lists of instances hold orchestrations only (on Azure Storage entities, too, as @name@key)",
