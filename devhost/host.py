@@ -3,25 +3,20 @@
 import asyncio
 import gc
 import logging
-import os
 import signal
 import socket
 import sqlite3
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
-from devhost.app_settings import resolve_tokens
 from devhost.banner import banner, differences
 from devhost.blob.blob_input import BlobInput
 from devhost.blob.blob_output import BlobOutput
 from devhost.durable.client_binding import DurableClientUrls
-from devhost.durable.dispatcher import Concurrency, Dispatcher, usual_concurrency, utc_now
-from devhost.durable.durable_settings import replaces_active
+from devhost.durable.dispatcher import Dispatcher, utc_now
 from devhost.durable.episode import DurableFunctions
 from devhost.durable.hub_lock import HubLock
 from devhost.durable.management_api import ManagementApi
@@ -29,12 +24,12 @@ from devhost.durable.task_hub import TaskHub
 from devhost.errors import AppLoadError, HostStartError
 from devhost.host_json import HostJson
 from devhost.host_log import WITHOUT_TIME
+from devhost.host_settings import HostSettings
 from devhost.http.admin_api import AdminApi
 from devhost.http.authorization import Authorization
 from devhost.http.cors import CorsPolicy
 from devhost.http.host_keys import DURABLE_KEY, HostKeys
 from devhost.http.http_listener import HttpListener
-from devhost.http.http_settings import read_http_settings
 from devhost.http.key_api import KeyApi
 from devhost.indexing.app_loader import LoadedApp, load_app
 from devhost.invocation.invoker import Invoker
@@ -46,12 +41,9 @@ from devhost.page.queue_page import QueuePage
 from devhost.page.request_guard import RequestGuard
 from devhost.queue.queue_listener import QueueListener
 from devhost.queue.queue_output import QueueOutput
-from devhost.queue.queue_settings import QueueSettings, read_queue_settings
 from devhost.storage.connection_setting import has_connection
 from devhost.storage.storage_connection import StorageConnections
-from devhost.timer.time_zone import schedule_time_zone
 from devhost.timer.timer_listener import TimerListener
-from devhost.timespan import parse_timespan
 
 logger = logging.getLogger("devhost")
 _GRACE_SECONDS = 5.0
@@ -114,23 +106,10 @@ class Host:
         self._listener = listener
         self._kept_listener: socket.socket | None = None
         self._restart_when = restart_when
-        self._only = host_json.get_texts("functions")
-        self._hub_name = hub_name(host_json)
-        self._queues: QueueSettings = read_queue_settings(host_json)
-        self._http = read_http_settings(host_json)
-        self._route_prefix = self._http.route_prefix
+        self._settings = HostSettings.read(host_json)
         self._cors = (
             CorsPolicy(options.cors, allows_credentials=options.cors_credentials) if options.cors else None
         )
-        self._extension_bundle = host_json.get("extensionBundle")
-        self._timeout = function_timeout(host_json)
-        self._zone = schedule_time_zone()
-        self._most = Concurrency(
-            most_at_once(host_json, "maxConcurrentOrchestratorFunctions"),
-            most_at_once(host_json, "maxConcurrentActivityFunctions"),
-            most_at_once(host_json, "maxConcurrentEntityFunctions"),
-        )
-        self._replaces_active = replaces_active(host_json)
 
     async def run(self, *, on_started: Callable[[], None] = lambda: None) -> socket.socket | None:
         """Run until a signal comes, or a restart is due: `restart_when` is done, or every thread hangs.
@@ -144,10 +123,10 @@ class Host:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         try:
             options.data_dir.mkdir(parents=True, exist_ok=True)
-            lock = HubLock(options.data_dir / f"{self._hub_name}.lock")
+            lock = HubLock(options.data_dir / f"{self._settings.hub_name}.lock")
             if not options.shares_hub:
                 lock.require()
-            hub = TaskHub(options.data_dir / f"{self._hub_name}.sqlite")
+            hub = TaskHub(options.data_dir / f"{self._settings.hub_name}.sqlite")
         except (OSError, sqlite3.Error) as error:
             raise HostStartError(f"The task hub in {options.data_dir} cannot be opened: {error}.") from None
         storage = StorageConnections()
@@ -161,7 +140,7 @@ class Host:
 
     def _load(self) -> tuple[LoadedApp | None, list[str]]:
         try:
-            app = load_app(self._options.script_root, self._only)
+            app = load_app(self._options.script_root, self._settings.functions)
         except AppLoadError as reason:
             logger.error("The function app could not be loaded; no function runs. %s", reason)
             return None, [str(reason).splitlines()[0]]
@@ -173,15 +152,15 @@ class Host:
     def _assemble(
         self, app: LoadedApp, errors: list[str], hub: TaskHub, storage: StorageConnections
     ) -> _Parts:
-        options = self._options
+        options, settings = self._options, self._settings
         keys = self._keys(app) if options.enable_auth else None
         code = keys.system[DURABLE_KEY] if keys else "devhost"
-        urls = DurableClientUrls(self._hub_name, options.port, options.address, code)
-        invoker = Invoker(str(options.script_root), self._timeout)
+        urls = DurableClientUrls(settings.hub_name, options.port, options.address, code)
+        invoker = Invoker(str(options.script_root), settings.timeout)
         invoker.inputs["durableClient"] = urls.client_datum
         invoker.inputs["blob"] = BlobInput(storage).read
         invoker.outputs["blob"] = BlobOutput(storage).write
-        invoker.outputs["queue"] = QueueOutput(storage, self._queues.encoding).write
+        invoker.outputs["queue"] = QueueOutput(storage, settings.queues.encoding).write
         functions = DurableFunctions(
             orchestrators={f.durable_name.lower(): f for f in app.of_type("orchestrationTrigger")},
             activities={f.durable_name.lower(): f for f in app.of_type("activityTrigger")},
@@ -189,32 +168,34 @@ class Host:
             entities={f.durable_name.lower(): f for f in app.of_type("entityTrigger")},
             absent_entities=frozenset(app.absent_entities),
         )
-        dispatcher = Dispatcher(hub, functions, invoker, most=self._most)
+        dispatcher = Dispatcher(hub, functions, invoker, most=settings.most)
         admin = AdminApi(
             app,
             invoker,
             errors=errors,
-            prefix=self._route_prefix,
+            prefix=settings.http.route_prefix,
             script_root=str(options.script_root),
-            extension_bundle=self._extension_bundle,
+            extension_bundle=settings.extension_bundle,
         )
-        management = ManagementApi(hub, dispatcher, functions, urls, replaces_active=self._replaces_active)
-        queues = [QueueListener(f, invoker, storage, self._queues) for f in app.of_type("queueTrigger")]
-        timers = [TimerListener(f, invoker, hub, utc_now, self._zone) for f in app.of_type("timerTrigger")]
+        management = ManagementApi(hub, dispatcher, functions, urls, replaces_active=settings.replaces_active)
+        queues = [QueueListener(f, invoker, storage, settings.queues) for f in app.of_type("queueTrigger")]
+        timers = [TimerListener(f, invoker, hub, utc_now, settings.zone) for f in app.of_type("timerTrigger")]
         page = PageApi(
             RequestGuard(options.address, lambda: keys.master if keys else None),
-            FunctionPage(app, invoker.run_log, timers, route_prefix=self._route_prefix, errors=errors),
+            FunctionPage(
+                app, invoker.run_log, timers, route_prefix=settings.http.route_prefix, errors=errors
+            ),
             InstancePage(hub),
-            QueuePage(app.functions, storage, self._queues.encoding),
+            QueuePage(app.functions, storage, settings.queues.encoding),
             title=options.script_root.name,
-            hub_name=self._hub_name,
+            hub_name=settings.hub_name,
             management=management.handle,
             admin=admin.handle,
         )
         http = HttpListener(
             app.of_type("httpTrigger"),
             invoker,
-            settings=self._http,
+            settings=settings.http,
             authorization=Authorization(keys),
             cors=self._cors,
             apis=[management.handle, *([KeyApi(keys).handle] if keys else []), admin.handle, page.handle],
@@ -266,13 +247,13 @@ class Host:
         """func's lines; others wait for some of them to know that the host is ready."""
         options = self._options
         logger.info("Worker process started and initialized.")
-        for line in banner(app, port=options.port, route_prefix=self._route_prefix):
+        for line in banner(app, port=options.port, route_prefix=self._settings.http.route_prefix):
             logger.info("%s", line, extra=WITHOUT_TIME)
-        for line in differences(app, self._queues):
+        for line in differences(app, self._settings.queues):
             logger.info("%s", line, extra=WITHOUT_TIME)
         for warning in retry_warnings(app.functions):
             logger.warning("%s", warning)
-        logger.info("Task hub '%s', data in %s", self._hub_name, options.data_dir)
+        logger.info("Task hub '%s', data in %s", self._settings.hub_name, options.data_dir)
         logger.info("Host started (%dms)", (time.monotonic() - began) * 1000)
         logger.info("Job host started")
 
@@ -314,41 +295,3 @@ def require_storage(app: LoadedApp) -> None:
             "Missing value for AzureWebJobsStorage in local.settings.json. "
             f"The {needing[0].trigger.type} '{needing[0].name}' requires it."
         )
-
-
-def hub_name(host_json: HostJson) -> str:
-    """Name of the task hub. Raises HostStartError when it does not resolve or is no name."""
-    given = (
-        host_json.get("extensions.durableTask.hubName")
-        or os.environ.get("WEBSITE_SITE_NAME")
-        or "TestHubName"
-    )
-    try:
-        name = resolve_tokens(str(given))
-    except ValueError as error:
-        raise HostStartError(f"host.json: extensions.durableTask.hubName: {error}") from None
-    if not (name.isascii() and name.isalnum() and name[0].isalpha() and 3 <= len(name) <= 45):
-        raise HostStartError(
-            f"Task hub name '{name}' should contain only alphanumeric characters excluding '-', "
-            "start with a letter, and have a length between 3 and 45."
-        )
-    return name
-
-
-def most_at_once(host_json: HostJson, key: str) -> int:
-    """How many durable functions of one kind run at once. Raises HostStartError."""
-    return host_json.get_int(f"extensions.durableTask.{key}", usual_concurrency(), low=1, high=10_000)
-
-
-def function_timeout(host_json: HostJson) -> timedelta | None:
-    """Time limit of one invocation, or None for none. Raises HostStartError."""
-    text = str(host_json.get("functionTimeout", "00:30:00"))
-    if text == "-1":
-        return None
-    with suppress(ValueError):
-        limit = parse_timespan(text)
-        if limit >= timedelta(seconds=1):
-            return limit
-    raise HostStartError(
-        f"host.json: functionTimeout '{text}' must be a TimeSpan of at least one second, or -1."
-    )

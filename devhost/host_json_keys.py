@@ -15,8 +15,8 @@ _NO_LEASE = "one process at a time runs the hub, by a lock on its file"
 # The module that reads a key. A key stands for all below it.
 HONOURED: Mapping[str, str] = {
     "version": "host_json",
-    "functionTimeout": "host",
-    "functions": "host",
+    "functionTimeout": "host_settings",
+    "functions": "host_settings",
     "watchDirectories": "command/source_watch",
     "watchFiles": "command/source_watch",
     "logging.logLevel": "log_level",
@@ -30,10 +30,10 @@ HONOURED: Mapping[str, str] = {
     "extensions.queues.maxPollingInterval": "queue/queue_settings",
     "extensions.queues.visibilityTimeout": "queue/queue_settings",
     "extensions.queues.messageEncoding": "queue/queue_settings",
-    "extensions.durableTask.hubName": "host",
-    "extensions.durableTask.maxConcurrentActivityFunctions": "host",
-    "extensions.durableTask.maxConcurrentEntityFunctions": "host",
-    "extensions.durableTask.maxConcurrentOrchestratorFunctions": "host",
+    "extensions.durableTask.hubName": "host_settings",
+    "extensions.durableTask.maxConcurrentActivityFunctions": "host_settings",
+    "extensions.durableTask.maxConcurrentEntityFunctions": "host_settings",
+    "extensions.durableTask.maxConcurrentOrchestratorFunctions": "host_settings",
     "extensions.durableTask.overridableExistingInstanceStates": "durable/durable_settings",
 }
 

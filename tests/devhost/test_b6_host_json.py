@@ -11,9 +11,9 @@ import pytest
 
 from devhost.durable.dispatcher import usual_concurrency
 from devhost.errors import HostStartError
-from devhost.host import function_timeout, most_at_once
 from devhost.host_json import HostJson
 from devhost.host_json_keys import HONOURED, IGNORED, report_keys
+from devhost.host_settings import function_timeout, most_at_once
 from devhost.log_level import LogLevels, running_function
 from tests.devhost.conftest import StartHost
 from tests.devhost.written_app import ONE, write_app
