@@ -7,11 +7,13 @@ from typing import Any
 
 from aiohttp import hdrs, http_exceptions, web
 
+from devhost.app_settings import app_setting
+
 logger = logging.getLogger("devhost")
 
 Answerer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-MAX_BODY_BYTES = 104_857_600
+_USUAL_BODY_BYTES = 104_857_600
 _MAX_LINE_BYTES = 8_192  # Kestrel's limits
 _MAX_HEADER_BYTES = 32_768
 _SHUTDOWN_SECONDS = 1.0  # for what is being sent; functions had their time before
@@ -54,14 +56,14 @@ class HttpServer:
     """Listens on one port and hands each request to `answer`."""
 
     def __init__(self, answer: Answerer) -> None:
-        self._answer: Any = answer  # it takes web.Request, which is what `_request` makes
+        self._answer: Any = answer  # it takes web.Request, which is what `_request_factory` makes
         self._runner: web.ServerRunner | None = None
 
     async def start(self, listener: socket.socket) -> None:
         """Serve on a socket that is bound; stopping closes it."""
         server = _Server(
             self._answer,
-            request_factory=_request,
+            request_factory=_request_factory(_most_body_bytes()),
             access_log=None,
             auto_decompress=False,  # a function gets the bytes that were sent
             max_line_size=_MAX_LINE_BYTES,
@@ -77,10 +79,19 @@ class HttpServer:
             await self._runner.cleanup()
 
 
-def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.Request:
-    return web.Request(
-        message, payload, protocol, writer, task, task.get_loop(), client_max_size=MAX_BODY_BYTES
-    )
+def _most_body_bytes() -> int:
+    """The app setting FUNCTIONS_REQUEST_BODY_SIZE_LIMIT, as on the real host; else 100 MiB."""
+    given = app_setting("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT") or ""
+    return int(given) if given.isdigit() and int(given) else _USUAL_BODY_BYTES
+
+
+def _request_factory(most_body_bytes: int) -> Any:
+    def request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.Request:
+        return web.Request(
+            message, payload, protocol, writer, task, task.get_loop(), client_max_size=most_body_bytes
+        )
+
+    return request
 
 
 async def send_continue(request: web.BaseRequest) -> None:

@@ -230,6 +230,19 @@ async def test_what_is_no_http_gets_a_4xx_without_a_word(
         assert (await served.call("GET", "/api/tell"))[0] == 200
 
 
+async def test_the_size_of_a_body_may_be_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", "10")
+    async with serving(http_function(tell, "tell")) as served:
+        assert (await told(served, "POST", "/api/tell", data=b"x" * 10))["body"] == "x" * 10
+        assert (await served.call("POST", "/api/tell", data=b"x" * 11))[0] == 413
+
+
+async def test_a_request_may_name_its_whole_url() -> None:
+    async with serving(http_function(tell, "tell")) as served:
+        answer = await served.raw(b"GET http://x.example/api/tell?a=1 HTTP/1.1\r\nHost: x.example\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200")
+
+
 async def test_a_caller_that_goes_away_does_not_end_the_function() -> None:
     begun, ended = asyncio.Event(), asyncio.Event()
 
@@ -249,6 +262,7 @@ async def test_a_caller_that_goes_away_does_not_end_the_function() -> None:
         assert await served.call("GET", "/api/patient") == (200, "done")
 
 
+@pytest.mark.derived
 async def test_more_requests_than_may_be_held_are_429_and_others_wait_for_a_place() -> None:
     running, most, gate = 0, 0, asyncio.Event()
 
@@ -297,6 +311,7 @@ async def test_the_home_page_is_there_unless_it_is_disabled(monkeypatch: pytest.
         assert await served.call("GET", "/") == (204, "")
 
 
+@pytest.mark.derived
 async def test_custom_headers_go_with_every_answer_that_has_none_of_the_name() -> None:
     async def own(req: func.HttpRequest) -> func.HttpResponse:
         return func.HttpResponse("own", headers={"X-Frame-Options": "own"})
