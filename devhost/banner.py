@@ -34,7 +34,6 @@ def differences(app: LoadedApp, queues: QueueSettings) -> list[str]:
             "leaves it Running)",
             "a sub-orchestration whose id is that of a running instance fails for its parent",
             "where the SDK of the app reads timestamps with dateutil, devhost has it read them faster",
-            "call_http is not here yet",
             "there is one task hub: the taskHub and connection of a request or of a client choose no other",
             "lists of instances hold orchestrations only (on Azure Storage entities, too, as @name@key)",
             "the client's RPC calls and the webhooks share the one HTTP port",

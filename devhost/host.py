@@ -168,7 +168,14 @@ class Host:
             entities={f.durable_name.lower(): f for f in app.of_type("entityTrigger")},
             absent_entities=frozenset(app.absent_entities),
         )
-        dispatcher = Dispatcher(hub, functions, invoker, most=settings.most)
+        dispatcher = Dispatcher(
+            hub,
+            functions,
+            invoker,
+            most=settings.most,
+            most_operations=settings.most_operations,
+            http_pause=settings.http_pause,
+        )
         admin = AdminApi(
             app,
             invoker,

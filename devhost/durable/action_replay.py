@@ -1,6 +1,5 @@
 """Runs an orchestrator's actions one after the other, as the extension's shim does, against a replay."""
 
-import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
@@ -8,19 +7,19 @@ from typing import Any
 
 from devhost.durable.decision import OrchestrationFault
 from devhost.durable.history import parse_utc
+from devhost.durable.http_polling import HttpPolling
 from devhost.durable.orchestrator_reply import ActionType
 from devhost.durable.replay_context import ReplayContext
 from devhost.durable.replay_task import ReplayTask, done
 
 Action = dict[str, Any]
-HTTP_ACTIVITY = "BuiltIn::HttpActivity"
 
 
 class ActionReplay:
     """The list of actions, and how far it was followed."""
 
-    def __init__(self, actions: list[Action], context: ReplayContext) -> None:
-        self._actions, self._context = actions, context
+    def __init__(self, actions: list[Action], context: ReplayContext, http: HttpPolling) -> None:
+        self._actions, self._context, self._http = actions, context, http
         self._position = 0
         self.has_ended = False
         self._ways: dict[int, Callable[[Action], ReplayTask]] = {
@@ -76,7 +75,7 @@ class ActionReplay:
         return done()
 
     def _call_http(self, action: Action) -> ReplayTask:
-        return self._context.schedule(HTTP_ACTIVITY, json.dumps(action["httpRequest"]))
+        return self._http.send(action["httpRequest"])
 
     def _send_to_entity(self, action: Action, *, is_signal: bool) -> ReplayTask:
         return self._context.send_to_entity(

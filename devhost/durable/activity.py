@@ -6,6 +6,7 @@ from datetime import datetime
 from azure.functions.meta import Datum
 
 from devhost.durable.history import Event, EventType, event
+from devhost.durable.http_call import HttpCallFailed
 from devhost.durable.records import ActivityWork
 from devhost.invocation.invoker import InvocationResult
 from devhost.storable_text import storable
@@ -26,6 +27,24 @@ def completed_event(work: ActivityWork, result: InvocationResult, now: datetime)
         value = storable(value) if isinstance(value, str) else value
         return event(EventType.TASK_COMPLETED, now, TaskScheduledId=work.task_id, Result=value)
     return failed_event(work, result.error_text, result.stack, now)
+
+
+def answered_event(work: ActivityWork, answer: str, now: datetime) -> Event:
+    """TaskCompleted for a request of call_http."""
+    return event(EventType.TASK_COMPLETED, now, TaskScheduledId=work.task_id, Result=answer)
+
+
+def unanswered_event(work: ActivityWork, failure: HttpCallFailed, now: datetime) -> Event:
+    """TaskFailed for a request of call_http: the bare reason, and the exception as .NET serialises it."""
+    details = {"$type": failure.kind, "ClassName": failure.kind, **_exception_members(str(failure), None)}
+    return event(
+        EventType.TASK_FAILED,
+        now,
+        TaskScheduledId=work.task_id,
+        Reason=str(failure),
+        Details=json.dumps(details, ensure_ascii=False),
+        FailureDetails=None,
+    )
 
 
 def failed_event(work: ActivityWork, error_text: str, stack: str, now: datetime) -> Event:

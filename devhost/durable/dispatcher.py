@@ -6,12 +6,14 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from devhost.durable.activity_run import ActivityMissing, ActivityRun
 from devhost.durable.entity_run import BatchAbandoned, EntityMissing, EntityRun
 from devhost.durable.episode import DurableFunctions, EpisodeAbandoned, OrchestratorMissing, run_episode
 from devhost.durable.group_commit import GroupCommit
+from devhost.durable.http_activity import HttpActivity
+from devhost.durable.http_polling import USUAL_PAUSE
 from devhost.durable.orchestration_timers import OrchestrationTimers
 from devhost.durable.records import Committed
 from devhost.durable.sdk_shortcuts import take_shortcuts
@@ -60,14 +62,16 @@ class Dispatcher:
         clock: Callable[[], datetime] = utc_now,
         most: Concurrency | None = None,
         most_operations: int = 5000,
+        http_pause: timedelta = USUAL_PAUSE,
     ) -> None:
-        """`most_operations` of an entity are one batch: one call of its function."""
+        """`most_operations` of an entity make one call of its function; `http_pause` is as for `replay`."""
         most = most or Concurrency.usual()
         self._hub, self._functions, self._invoker, self._clock = hub, functions, invoker, clock
         self._most_operations = most_operations
         self._commits = GroupCommit(hub)
         self._entity_run = EntityRun(functions, invoker, clock)
-        self._activity_run = ActivityRun(hub, self._commits, functions, invoker, clock)
+        self._http, self._http_pause = HttpActivity(), http_pause
+        self._activity_run = ActivityRun(hub, self._commits, functions, invoker, clock, self._http)
         self._steps = WorkQueue[str]("step of orchestration", most.steps, self._step)
         self._activities = WorkQueue[int]("activity with number", most.activities, self._run_activity)
         self._entities = WorkQueue[str]("batch of entity", most.entities, self._run_batch)
@@ -101,6 +105,7 @@ class Dispatcher:
         await asyncio.gather(
             *(queue.stop(grace_seconds) for queue in (self._steps, self._activities, self._entities))
         )
+        await self._http.close()
 
     def wake(self, instance_id: str) -> None:
         """Say that an instance has a message."""
@@ -134,7 +139,11 @@ class Dispatcher:
         began = time.monotonic()
         try:
             change = await run_episode(
-                episode, functions=self._functions, invoker=self._invoker, now=self._clock()
+                episode,
+                functions=self._functions,
+                invoker=self._invoker,
+                now=self._clock(),
+                http_pause=self._http_pause,
             )
         except OrchestratorMissing as missing:
             self._note_missing("orchestrator", str(missing))

@@ -1,5 +1,7 @@
 """What host.json says under `extensions.durableTask`."""
 
+from datetime import timedelta
+
 from devhost.errors import HostStartError
 from devhost.host_json import HostJson
 
@@ -11,3 +13,15 @@ def replaces_active(host_json: HostJson) -> bool:
     if given.lower() not in ("nonrunningstates", "anystate"):
         raise HostStartError(f"host.json: {key} must be NonRunningStates or AnyState, not '{given}'.")
     return given.lower() == "anystate"
+
+
+def most_operations(host_json: HostJson) -> int:
+    """How many operations of one entity are one call of its function. Raises HostStartError."""
+    key = "extensions.durableTask.maxEntityOperationBatchSize"
+    return host_json.get_int(key, 5000, low=1, high=2**31 - 1)
+
+
+def http_pause(host_json: HostJson) -> timedelta:
+    """How long call_http waits before it asks again, where no answer says it. Raises HostStartError."""
+    key = "extensions.durableTask.httpSettings.defaultAsyncRequestSleepTimeMilliseconds"
+    return timedelta(milliseconds=host_json.get_int(key, 30_000, low=0, high=2**31 - 1))

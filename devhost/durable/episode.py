@@ -4,16 +4,17 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 from azure.functions.meta import Datum
 
-from devhost.durable.action_replay import HTTP_ACTIVITY
 from devhost.durable.decision import Decision, DecisionKind, NonDeterminism, OrchestrationFault
 from devhost.durable.entity_batch import name_and_key
 from devhost.durable.episode_change import Ending, EpisodeWriter
 from devhost.durable.history import Event, EventType, Status, event, parse_utc
+from devhost.durable.http_call import HTTP_ACTIVITY
+from devhost.durable.http_polling import USUAL_PAUSE
 from devhost.durable.orchestrator_reply import OrchestratorCrash, read_reply
 from devhost.durable.records import Episode, EpisodeChange
 from devhost.durable.replay import replay
@@ -49,9 +50,17 @@ class DurableFunctions:
 
 
 async def run_episode(
-    episode: Episode, *, functions: DurableFunctions, invoker: Invoker, now: datetime
+    episode: Episode,
+    *,
+    functions: DurableFunctions,
+    invoker: Invoker,
+    now: datetime,
+    http_pause: timedelta = USUAL_PAUSE,
 ) -> EpisodeChange:
-    """Run one step. Stores nothing. Raises EpisodeAbandoned and OrchestratorMissing."""
+    """Run one step (`http_pause` as for `replay`). Stores nothing.
+
+    Raises EpisodeAbandoned and OrchestratorMissing.
+    """
     past: list[Event] = msgspec.json.decode("[" + ",".join(episode.past) + "]")
     messages, instance = episode.messages, episode.instance
     now = _not_before(now, past, messages)
@@ -65,11 +74,11 @@ async def run_episode(
     function = functions.orchestrators.get(instance.name.lower())
     if function is None:
         raise OrchestratorMissing(instance.name)
-    result = await invoker.invoke(function, Datum(_payload(episode, new), "string"))
+    result = await invoker.invoke(function, Datum(_payload(episode, new, http_pause), "string"))
     if isinstance(result.error, FunctionTimeout):
         raise EpisodeAbandoned(str(result.error))
     try:
-        return _decide(episode, writer, result, functions)
+        return _decide(episode, writer, result, functions, http_pause)
     except NonDeterminism as fault:
         reason = str(fault)
     except OrchestrationFault as fault:
@@ -86,7 +95,11 @@ def _failure(name: str, reason: str) -> str:
 
 
 def _decide(
-    episode: Episode, writer: EpisodeWriter, result: InvocationResult, functions: DurableFunctions
+    episode: Episode,
+    writer: EpisodeWriter,
+    result: InvocationResult,
+    functions: DurableFunctions,
+    http_pause: timedelta,
 ) -> EpisodeChange:
     instance = episode.instance
     reply = read_reply(result)
@@ -94,8 +107,13 @@ def _decide(
         return writer.end(Ending(Status.FAILED, _failure(instance.name, reply.text), custom_status=None))
     if len((reply.custom_status or "").encode("utf-16-le")) > _LONGEST_CUSTOM_STATUS:
         raise OrchestrationFault("The custom status must not exceed 16 KB of UTF-16 text of JSON.")
-    ids = {"instance_id": instance.instance_id, "execution_id": instance.execution_id}
-    outcome = replay([*writer.past, *writer.new], reply, **ids)
+    outcome = replay(
+        [*writer.past, *writer.new],
+        reply,
+        instance_id=instance.instance_id,
+        execution_id=instance.execution_id,
+        http_pause=http_pause,
+    )
     for decision in outcome.decisions:
         _require_function(decision, functions)
     if outcome.is_finished and outcome.continues_as_new:
@@ -152,7 +170,7 @@ def _not_before(now: datetime, past: list[Event], messages: list[Event]) -> date
     return max([now, *moments])
 
 
-def _payload(episode: Episode, new: list[Event]) -> str:
+def _payload(episode: Episode, new: list[Event], http_pause: timedelta) -> str:
     instance = episode.instance
     history = ",".join([*episode.past, *(msgspec.json.encode(event).decode() for event in new)])
     rest = {
@@ -164,7 +182,7 @@ def _payload(episode: Episode, new: list[Event]) -> str:
         "upperSchemaVersionNew": 2,
         "longRunningTimerIntervalDuration": "3.00:00:00",
         "maximumShortTimerDuration": "6.00:00:00",
-        "defaultHttpAsyncRequestSleepTimeMillseconds": 30000,
+        "defaultHttpAsyncRequestSleepTimeMillseconds": http_pause // timedelta(milliseconds=1),
     }
     return f'{{"history":[{history}],{json.dumps(rest)[1:]}'
 

@@ -16,6 +16,7 @@ from devhost.durable.history import (
     sub_orchestration_failed,
     utc_text,
 )
+from devhost.durable.http_call import HTTP_ACTIVITY
 from devhost.durable.orchestrator_reply import OrchestratorReply
 from devhost.durable.records import ChildStart, Episode, EpisodeChange
 from devhost.durable.replay import ReplayOutcome
@@ -158,7 +159,9 @@ def _sent(decisions: list[Decision]) -> list[Sent]:
 
 
 def _one_element(decision: Decision) -> str:
-    """An activity's input is stored as a JSON array of one: the JSON text that the SDK made."""
+    """An activity's input is a JSON array of one: the JSON text that the SDK made, or call_http's request."""
+    if decision.name == HTTP_ACTIVITY:
+        return f"[{decision.input_text}]"
     return json.dumps([decision.input_text], ensure_ascii=False)
 
 

@@ -8,10 +8,12 @@ confirmed at the end is new: a decision.
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from devhost.durable.action_replay import ActionReplay
 from devhost.durable.decision import RECORDS, Decision, NonDeterminism
 from devhost.durable.history import Event, EventType, parse_utc
+from devhost.durable.http_polling import USUAL_PAUSE, HttpPolling
 from devhost.durable.orchestrator_reply import OrchestratorReply
 from devhost.durable.replay_context import ReplayContext
 
@@ -40,10 +42,12 @@ class ReplayOutcome:
 
 
 class _Replay:
-    def __init__(self, reply: OrchestratorReply, instance_id: str, execution_id: str) -> None:
+    def __init__(
+        self, reply: OrchestratorReply, instance_id: str, execution_id: str, http_pause: timedelta
+    ) -> None:
         self._reply = reply
         self._context = ReplayContext(instance_id, execution_id)
-        self._actions = ActionReplay(reply.actions, self._context)
+        self._actions = ActionReplay(reply.actions, self._context, HttpPolling(self._context, http_pause))
         self._is_suspended = False
         self._held: deque[Event] = deque()
 
@@ -90,7 +94,7 @@ class _Replay:
         elif kind in RECORDS:
             self._confirm(event)
         elif kind in _SUCCEEDED or kind in _FAILED:
-            self._context.close(event["TaskScheduledId"], failed=kind in _FAILED)
+            self._context.close(event["TaskScheduledId"], failed=kind in _FAILED, result=event.get("Result"))
         elif kind == EventType.TIMER_FIRED:
             self._context.close(event["TimerId"], failed=False)
         elif kind == EventType.EVENT_RAISED:
@@ -104,10 +108,18 @@ class _Replay:
 
 
 def replay(
-    events: Iterable[Event], reply: OrchestratorReply, *, instance_id: str, execution_id: str
+    events: Iterable[Event],
+    reply: OrchestratorReply,
+    *,
+    instance_id: str,
+    execution_id: str,
+    http_pause: timedelta = USUAL_PAUSE,
 ) -> ReplayOutcome:
-    """Feed all events, old and new in order, to the actions. Raises OrchestrationFault."""
-    run = _Replay(reply, instance_id, execution_id)
+    """Feed all events, old and new in order, to the actions. Raises OrchestrationFault.
+
+    `http_pause`: how long call_http waits before it asks again, where the answer does not say it.
+    """
+    run = _Replay(reply, instance_id, execution_id, http_pause)
     for event in events:
         run.feed(event)
     return run.outcome()

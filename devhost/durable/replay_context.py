@@ -112,11 +112,11 @@ class ReplayContext:
         else:
             self._early[event["Name"]] += 1
 
-    def close(self, task_id: int, *, failed: bool) -> None:
+    def close(self, task_id: int, *, failed: bool, result: str | None = None) -> None:
         """End the open task of this id; an id that is not open is of no interest."""
         task = self._open.pop(task_id, None)
         if task is not None:
-            task.end(failed=failed)
+            task.end(failed=failed, result=result)
 
     def confirm(self, event: Event) -> None:
         """Take a decision away that the history has. Raises NonDeterminism."""

@@ -6,11 +6,12 @@ from collections.abc import Callable
 class ReplayTask:
     """Something invoked; runs its callbacks once, when it ends."""
 
-    __slots__ = ("_callbacks", "failed", "is_done")
+    __slots__ = ("_callbacks", "failed", "is_done", "result")
 
     def __init__(self) -> None:
         self.is_done = False
         self.failed = False
+        self.result: str | None = None  # JSON text of an activity's result
         self._callbacks: list[Callable[[], None]] = []
 
     def then(self, callback: Callable[[], None]) -> None:
@@ -19,10 +20,10 @@ class ReplayTask:
         else:
             self._callbacks.append(callback)
 
-    def end(self, *, failed: bool = False) -> None:
+    def end(self, *, failed: bool = False, result: str | None = None) -> None:
         if self.is_done:
             return
-        self.is_done, self.failed = True, failed
+        self.is_done, self.failed, self.result = True, failed, result
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             callback()
