@@ -1,12 +1,17 @@
 """Apps that are not ours in shape: blueprints and entities, classic HTTP, and some that do not index."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import BinaryBase64DecodePolicy, QueueClient
 
+from devhost.storage.storage_connection import STORAGE_API_VERSION
 from local.azurite import Azurite
 from tests.devhost.conftest import StartHost
 from tests.devhost.host_process import DevhostProcess, until
@@ -100,6 +105,52 @@ def notes(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     host = DevhostProcess("classic_http", place, environment=environment).wait_until_up()
     yield host
     assert host.stop() == 0, host.log
+
+
+def blob(azurite: Azurite, container: str, name: str) -> bytes | None:
+    with BlobServiceClient.from_connection_string(
+        azurite.connection_string, api_version=STORAGE_API_VERSION
+    ) as service:
+        try:
+            return bytes(service.get_blob_client(container, name).download_blob().readall())
+        except ResourceNotFoundError:
+            return None
+
+
+def queued(azurite: Azurite, name: str) -> list[bytes]:
+    with QueueClient.from_connection_string(
+        azurite.connection_string,
+        name,
+        api_version=STORAGE_API_VERSION,
+        message_decode_policy=BinaryBase64DecodePolicy(),
+    ) as queue:
+        try:
+            return [bytes(message.content) for message in queue.peek_messages(32)]
+        except ResourceNotFoundError:
+            return []
+
+
+def test_a_note_is_written_to_a_blob_and_its_words_are_counted_over_queues(
+    notes: DevhostProcess, azurite: Azurite
+) -> None:
+    number = int.from_bytes(os.urandom(3), "big")
+    path = f"/v1/notes/{number}"
+    assert notes.call("GET", path).status == 404
+    assert notes.call("PUT", path, "three plain words").status == 201
+    assert blob(azurite, "notes", f"{number}.txt") == b"three plain words"
+    counted = until(lambda: blob(azurite, "counts", f"{number}.json"))
+    assert json.loads(counted) == {"id": str(number), "words": 3, "tried": 1}
+    until(lambda: f"{number}=3".encode() in queued(azurite, "notes-counted"))
+    read = notes.call("GET", path)
+    assert (read.text, read.headers["x-note"]) == ("three plain words", str(number))
+    assert read.headers["x-frame-options"] == "DENY"
+
+
+def test_what_fits_no_route_is_not_found_and_an_empty_note_is_refused(notes: DevhostProcess) -> None:
+    assert notes.call("GET", "/v1/notes/one").status == 404
+    assert notes.call("DELETE", "/v1/notes/1").status == 404
+    refused = notes.call("POST", "/v1/notes/1", "")
+    assert (refused.status, refused.text) == (400, "A note needs a text.")
 
 
 def test_generic_decorators_make_the_same_function(notes: DevhostProcess) -> None:

@@ -19,16 +19,14 @@ def read_note(req: func.HttpRequest, note: str) -> func.HttpResponse:
 
 @app.function_name(name="WriteNote")
 @app.route(route="notes/{id:int}", methods=["PUT", "POST"])
-@app.blob_output(arg_name="note", path="notes/{id}.txt", connection="AzureWebJobsStorage")
 @app.queue_output(arg_name="written", queue_name="notes-written", connection="AzureWebJobsStorage")
-def write_note(
-    req: func.HttpRequest, note: func.Out[str], written: func.Out[func.QueueMessage]
-) -> func.HttpResponse:
+@app.blob_output(arg_name="note", path="notes/{id}.txt", connection="AzureWebJobsStorage")
+def write_note(req: func.HttpRequest, note: func.Out[str], written: func.Out[str]) -> func.HttpResponse:
     text = req.get_body().decode()
     if not text:
         return func.HttpResponse("A note needs a text.", status_code=400)
     note.set(text)
-    written.set(func.QueueMessage(body=json.dumps({"id": req.route_params["id"]})))
+    written.set(json.dumps({"id": req.route_params["id"]}))
     return func.HttpResponse(status_code=201)
 
 
