@@ -184,7 +184,14 @@ class Host:
             script_root=str(options.script_root),
             extension_bundle=settings.extension_bundle,
         )
-        management = ManagementApi(hub, dispatcher, functions, urls, replaces_active=settings.replaces_active)
+        management = ManagementApi(
+            hub,
+            dispatcher,
+            functions,
+            urls,
+            replaces_active=settings.replaces_active,
+            uses_forwarded_host=settings.uses_forwarded_host,
+        )
         queues = [QueueListener(f, invoker, storage, settings.queues) for f in app.of_type("queueTrigger")]
         timers = [TimerListener(f, invoker, hub, utc_now, settings.zone) for f in app.of_type("timerTrigger")]
         page = PageApi(

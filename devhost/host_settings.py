@@ -8,7 +8,7 @@ from typing import Any
 
 from devhost.app_settings import resolve_tokens
 from devhost.durable.dispatcher import Concurrency, usual_concurrency
-from devhost.durable.durable_settings import http_pause, most_operations, replaces_active
+from devhost.durable.durable_settings import http_pause, most_operations, replaces_active, uses_forwarded_host
 from devhost.errors import HostStartError
 from devhost.host_json import HostJson
 from devhost.http.http_settings import HttpSettings, read_http_settings
@@ -30,6 +30,7 @@ class HostSettings:
     zone: tzinfo
     most: Concurrency
     replaces_active: bool
+    uses_forwarded_host: bool
     most_operations: int
     http_pause: timedelta
 
@@ -50,6 +51,7 @@ class HostSettings:
                 most_at_once(host_json, "maxConcurrentEntityFunctions"),
             ),
             replaces_active=replaces_active(host_json),
+            uses_forwarded_host=uses_forwarded_host(host_json),
             most_operations=most_operations(host_json),
             http_pause=http_pause(host_json),
         )

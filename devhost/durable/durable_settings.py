@@ -15,6 +15,15 @@ def replaces_active(host_json: HostJson) -> bool:
     return given.lower() == "anystate"
 
 
+def uses_forwarded_host(host_json: HostJson) -> bool:
+    """Whether links lead where X-Forwarded-Host and X-Forwarded-Proto say. Raises HostStartError."""
+    key = "extensions.durableTask.httpSettings.useForwardedHost"
+    given = str(host_json.get(key, False)).lower()
+    if given not in ("true", "false"):
+        raise HostStartError(f"host.json: {key} must be true or false, not '{given}'.")
+    return given == "true"
+
+
 def most_operations(host_json: HostJson) -> int:
     """How many operations of one entity are one call of its function. Raises HostStartError."""
     key = "extensions.durableTask.maxEntityOperationBatchSize"

@@ -30,9 +30,11 @@ class InstanceStart:
         urls: DurableClientUrls,
         *,
         replaces_active: bool = False,
+        uses_forwarded_host: bool = False,
     ) -> None:
         self._hub, self._dispatcher, self._functions, self._urls = hub, dispatcher, functions, urls
         self._replaces_active = replaces_active
+        self._uses_forwarded_host = uses_forwarded_host
         self._waits = CompletionWaits(hub)
 
     def close(self) -> None:
@@ -96,10 +98,17 @@ class InstanceStart:
         return self._check_status(request, instance_id)
 
     def _check_status(self, request: web.Request, instance_id: str) -> web.Response:
-        payload = self._urls.management_urls(instance_id, f"{request.scheme}://{request.host}{WEBHOOK_PATH}")
+        payload = self._urls.management_urls(instance_id, f"{self._origin(request)}{WEBHOOK_PATH}")
         del payload["rewindPostUri"]
         headers = {"Location": payload["statusQueryGetUri"], "Retry-After": "10"}
         return json_answer(payload, status=202, headers=headers)
+
+    def _origin(self, request: web.Request) -> str:
+        """Where the caller reached this host; a proxy's word counts where host.json says so."""
+        proxied = [request.headers.get(f"X-Forwarded-{name}", "") for name in ("Proto", "Host")]
+        if self._uses_forwarded_host and all(proxied):
+            return "://".join(proxied)
+        return f"{request.scheme}://{request.host}"
 
 
 def _id_refusal(instance_id: str) -> web.Response | None:

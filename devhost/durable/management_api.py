@@ -26,8 +26,16 @@ class ManagementApi:
         urls: DurableClientUrls,
         *,
         replaces_active: bool = False,
+        uses_forwarded_host: bool = False,
     ) -> None:
-        self._starts = InstanceStart(hub, dispatcher, functions, urls, replaces_active=replaces_active)
+        self._starts = InstanceStart(
+            hub,
+            dispatcher,
+            functions,
+            urls,
+            replaces_active=replaces_active,
+            uses_forwarded_host=uses_forwarded_host,
+        )
         self._operations = InstanceOperations(hub, dispatcher)
         self._queries = InstanceQueries(hub)
         self._of_entities = EntityOperations(hub, dispatcher, functions)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from devhost.durable.durable_settings import replaces_active
+from devhost.durable.durable_settings import replaces_active, uses_forwarded_host
 from devhost.durable.history import Status, execution_started, parent_instance
 from devhost.durable.records import Committed, EpisodeChange
 from devhost.errors import HostStartError
@@ -99,3 +99,14 @@ def test_what_host_json_cannot_mean_stops_the_host() -> None:
     content = {"extensions": {"durableTask": {"overridableExistingInstanceStates": "All"}}}
     with pytest.raises(HostStartError, match="must be NonRunningStates or AnyState, not 'All'"):
         replaces_active(HostJson(content))
+
+
+@pytest.mark.parametrize(("given", "used"), [(True, True), ("true", True), (False, False)])
+def test_host_json_says_whether_a_proxy_is_believed(given: object, used: bool) -> None:
+    content = {"extensions": {"durableTask": {"httpSettings": {"useForwardedHost": given}}}}
+    assert uses_forwarded_host(HostJson(content)) is used
+    assert uses_forwarded_host(HostJson({})) is False
+    with pytest.raises(HostStartError, match="must be true or false, not 'maybe'"):
+        uses_forwarded_host(
+            HostJson({"extensions": {"durableTask": {"httpSettings": {"useForwardedHost": "maybe"}}}})
+        )

@@ -51,6 +51,24 @@ async def test_links_have_the_origin_that_the_request_was_sent_to(api: Managemen
     assert content(answer)["statusQueryGetUri"].startswith("http://127.0.0.1:9/runtime/webhooks/durabletask/")
 
 
+@pytest.mark.derived
+@pytest.mark.parametrize(
+    ("uses_it", "sent", "origin"),
+    [
+        (True, {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.example"}, "https://a.example/"),
+        (True, {"X-Forwarded-Host": "a.example"}, "http://localhost:7071/"),
+        (False, {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.example"}, "http://localhost:7071/"),
+    ],
+)
+async def test_the_origin_that_a_proxy_names_counts_where_host_json_says_so(
+    tmp_path: Path, uses_it: bool, sent: dict[str, str], origin: str
+) -> None:
+    api = ManagementClient(tmp_path, "o", uses_forwarded_host=uses_it)
+    answer = await api.call("POST", "orchestrators/o/one", headers=sent)
+    assert content(answer)["statusQueryGetUri"].startswith(origin)
+    api.close()
+
+
 async def test_without_an_id_one_of_32_hex_digits_is_made(api: ManagementClient) -> None:
     made = {content(await api.call("POST", "orchestrators/o"))["id"] for _ in range(3)}
     assert len(made) == 3
