@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from devhost.durable.history import Status
 from devhost.durable.hub_file import HubFile
 
+_LAST_CHARACTER = "\U0010ffff"
 _COLUMNS = "instance_id, name, status, created, updated, parent_id"
 
 
@@ -52,8 +53,8 @@ class InstanceOverview(HubFile):
             conditions.append(f"status IN ({','.join('?' * len(statuses))})")
             values += [int(status) for status in statuses]
         if prefix:
-            conditions.append("substr(instance_id, 1, ?) = ?")
-            values += [len(prefix), prefix]
+            conditions.append("instance_id >= ? AND instance_id < ?")  # a range of the primary key
+            values += [prefix, prefix + _LAST_CHARACTER]
         if roots_only:
             conditions.append("parent_id IS NULL")
         if name:

@@ -6,6 +6,7 @@ from typing import Any
 from devhost.durable.history import Status
 from devhost.durable.instance_overview import InstanceLine
 from devhost.durable.task_hub import TaskHub
+from devhost.page.remembered import Remembered
 from devhost.page.timeline import timeline
 
 _PAGE = 50
@@ -19,9 +20,16 @@ class InstancePage:
 
     def __init__(self, hub: TaskHub) -> None:
         self._hub = hub
+        self._counts = Remembered[None, dict[str, int]](lambda _: self._counted())
+        self._lines = Remembered[tuple[tuple[str, str], ...], dict[str, Any]](
+            lambda query: self._listed(dict(query))
+        )
 
     def counts(self) -> dict[str, int]:
         """How many instances stand where, by the name of the status."""
+        return self._counts(None)
+
+    def _counted(self) -> dict[str, int]:
         return {status.text: count for status, count in sorted(self._hub.counts_by_status().items())}
 
     def entity_count(self) -> int:
@@ -30,6 +38,9 @@ class InstancePage:
 
     def lines(self, query: Mapping[str, str]) -> dict[str, Any]:
         """One page of instances, newest first; `next` is for the query's `before`, empty on the last page."""
+        return self._lines(tuple(query.items()))
+
+    def _listed(self, query: Mapping[str, str]) -> dict[str, Any]:
         names = [name for name in query.get("status", "").split(",") if name in _STATUS_BY_TEXT]
         created, _, instance_id = query.get("before", "").partition(" ")
         found = self._hub.newest_instances(

@@ -41,7 +41,8 @@ class RequestGuard:
         if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
             return "The call comes from another site's page."
         origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("Host", "").lower():
+        own = request.headers.get("Host", "").lower()
+        if origin is not None and origin.lower() not in (f"http://{own}", f"https://{own}"):
             return "The call comes from another origin."
         return None
 
@@ -49,7 +50,7 @@ class RequestGuard:
         """Whether the call has the master key, where one is asked for."""
         wanted = self._master_key()
         given = request.headers.get(KEY_HEADER, "")
-        return wanted is None or hmac.compare_digest(given.encode(), wanted.encode())
+        return wanted is None or hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode())
 
 
 def _host_name(host: str) -> str:

@@ -79,6 +79,7 @@ def test_nothing_else_is_sent(host: DevhostProcess, path: str) -> None:
         {**PAGE, "Sec-Fetch-Site": "same-site"},
         {**PAGE, "Origin": "https://elsewhere.example"},
         {**PAGE, "Origin": "null"},
+        {**PAGE, "Origin": "http://["},
         {**PAGE, "Host": "elsewhere.example:7071"},
     ],
 )

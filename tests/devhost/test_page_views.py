@@ -16,6 +16,7 @@ from devhost.indexing.function_binding import Binding, FunctionDefinition, Signa
 from devhost.invocation.run_log import RunLog
 from devhost.page.function_page import FunctionPage
 from devhost.page.queue_page import QueuePage, QueueUnreachable, app_queues
+from devhost.page.remembered import Remembered
 from devhost.page.request_guard import RequestGuard
 from devhost.page.timeline import timeline
 from devhost.storage.storage_connection import StorageConnections
@@ -258,6 +259,23 @@ def test_with_a_master_key_only_that_opens_the_api() -> None:
     assert guarded(key=None, Host="localhost")[2]
 
 
+def test_what_took_long_to_find_out_is_told_again_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, asked = [100.0], list[str]()
+    monkeypatch.setattr("devhost.page.remembered.time.monotonic", lambda: now[0])
+
+    def ask(question: str) -> int:
+        asked.append(question)
+        now[0] += 0.5
+        return len(asked)
+
+    remembered = Remembered(ask)
+    assert [remembered("a"), remembered("a"), remembered("b"), remembered("b")] == [1, 1, 2, 2]
+    now[0] += 9.9
+    assert remembered("b") == 2
+    now[0] += 0.2
+    assert remembered("b") == 3
+
+
 def test_counts_and_lines_of_ten_thousand_instances_are_quickly_read(tmp_path: Path) -> None:
     hub = TaskHub(tmp_path / "hub.sqlite")
     try:
@@ -272,6 +290,8 @@ def test_counts_and_lines_of_ten_thousand_instances_are_quickly_read(tmp_path: P
         assert sum(hub.counts_by_status().values()) == 10_000
         page = hub.newest_instances(limit=51)
         assert (len(page), page[0].instance_id) == (51, "i09999")
+        assert [line.instance_id for line in hub.newest_instances(prefix="i0123", limit=3)] == [
+            "i01239", "i01238", "i01237"]  # fmt: skip
         assert hub.children("i00001") == []
         assert len(counts) < 30  # of ten thousand steps of SQLite's machine each
     finally:
