@@ -92,7 +92,7 @@ def fails_itself(context: df.DurableOrchestrationContext):
 
 @durable.orchestration_trigger(context_name="context")
 def with_child(context: df.DurableOrchestrationContext):
-    yield context.call_sub_orchestrator("chain", 1)
+    return (yield context.call_sub_orchestrator("chain", 4))
 
 
 @durable.orchestration_trigger(context_name="context")
