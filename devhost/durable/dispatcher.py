@@ -90,9 +90,7 @@ class Dispatcher:
         """Take up what the hub holds, from this run or an earlier one; `is_shared`: others write into it."""
         self._stands_by = False
         take_shortcuts()
-        for activity_id in self._hub.pending_activity_ids():
-            self._activities.put(activity_id)
-        self._take_up_messages()
+        self._take_up()
         loops = [self._timers.run(), *([self._watch()] if is_shared else [])]
         self._loops = [asyncio.get_running_loop().create_task(loop) for loop in loops]
 
@@ -131,6 +129,8 @@ class Dispatcher:
             self.wake(instance_id)
         for entity_id in committed.wake_entities:
             self.wake_entity(entity_id)
+        if committed.has_timers:
+            self._timers.note(self._clock())
 
     async def _step(self, instance_id: str) -> None:
         episode = self._hub.load_episode(instance_id)
@@ -213,11 +213,15 @@ class Dispatcher:
             await asyncio.sleep(_LOOK_SECONDS)
             try:
                 if self._hub.was_changed_elsewhere():
-                    self._take_up_messages()
+                    self._take_up()
             except Exception:  # the host's own loop: what comes must go on being found
                 logger.exception("The hub could not be looked at; trying again")
 
-    def _take_up_messages(self) -> None:
+    def _take_up(self) -> None:
+        """Take up what the hub holds; what is under way already is not done twice."""
+        self._timers.note(self._clock())
+        for activity_id in self._hub.pending_activity_ids():
+            self._activities.put(activity_id)
         for instance_id in self._hub.waiting_instances():
             self.wake(instance_id)
         for entity_id in self._hub.waiting_entities():

@@ -103,6 +103,7 @@ class Committed:
     activities: Sequence[int] = ()
     wake_instances: Sequence[str] = ()
     wake_entities: Sequence[str] = ()
+    has_timers: bool = False  # of which the steps do not tell
 
 
 @dataclass(frozen=True, slots=True)

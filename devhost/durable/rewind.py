@@ -33,7 +33,7 @@ class RewindStore(InstanceStore):
                 raise NotFailed(instance_id)
             run = _Rewinding(self, reason, now)
             run.rewind(instance)
-        return Committed(run.activities, run.woken)
+        return Committed(run.activities, run.woken, has_timers=True)
 
     def replace_event(self, instance_id: str, position: int, item: Event) -> None:
         """Put another event into a history; within a transaction."""

@@ -18,7 +18,7 @@ from devhost.durable import activity_run, dispatcher, work_queue
 from devhost.durable.dispatcher import Concurrency, Dispatcher
 from devhost.durable.episode import DurableFunctions
 from devhost.durable.history import EventType, Status, event, execution_started
-from devhost.durable.records import EntityChange, EntityWork
+from devhost.durable.records import EntityChange, EntityWork, EpisodeChange
 from devhost.durable.task_hub import TaskHub
 from devhost.durable.work_queue import WorkQueue
 from devhost.invocation.invoker import Invoker
@@ -39,14 +39,14 @@ class Mute(Exception):
 class Running:
     """A dispatcher at work, and the gate at which the activity `held` waits."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_shared: bool = False) -> None:
         self.gate = asyncio.Event()
         self.held = self.most_held = self.runs = 0
         self.hub = TaskHub(path)
         self.dispatcher = Dispatcher(
             self.hub, durable_functions(self.app()), Invoker("/", None), most=Concurrency(20, 4, 4)
         )
-        self.dispatcher.start()
+        self.dispatcher.start(is_shared=is_shared)
 
     def app(self) -> df.DFApp:
         app = df.DFApp()
@@ -366,3 +366,25 @@ async def test_entities_run_as_many_at_once_as_they_may_and_each_alone(
     assert most == [3]
     await dispatcher.stop(1)
     hub.close()
+
+
+async def test_activities_and_timers_that_another_process_leaves_are_taken_up(tmp_path: Path) -> None:
+    path = tmp_path / "hub.sqlite"
+    running, other = Running(path, is_shared=True), TaskHub(path)
+    now = datetime.now(UTC)
+    other.create_instance("i", "1", "calls", execution_started("i", "1", "calls", None, now), now)
+    episode = other.load_episode("i")
+    assert episode is not None
+    change = EpisodeChange(
+        [],
+        Status.RUNNING,
+        None,
+        now,
+        activities=[(0, "quick", "[1]")],
+        timers=[(1, now + timedelta(seconds=1))],
+    )
+    other.commit_episode(episode, change)
+    await eventually(lambda: running.hub.pending_activity_ids() == [] and running.hub.next_timer() is None)
+    await running.dispatcher.stop(1)
+    running.hub.close()
+    other.close()
