@@ -17,6 +17,8 @@ def read_json_object(path: Path) -> dict[str, Any]:
         raise HostStartError(f"{path} cannot be read: {error.strerror}.") from None
     except ValueError as error:
         raise HostStartError(f"{path} is not valid JSON: {error}.") from None
+    except RecursionError:
+        raise HostStartError(f"{path} is nested too deeply.") from None
     if not isinstance(content, dict):
         raise HostStartError(f"{path} must hold one JSON object.")
     return content
