@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -79,6 +79,7 @@ class Dispatcher:
         self._gathering: dict[str, asyncio.TimerHandle] = {}
         self._step_seconds: dict[str, float] = {}  # of long steps only
         self._missing: set[str] = set()  # names of functions that were logged as not there
+        self._last_activity = 0  # the highest id that was ever queued
         self._stands_by = False
         self._loops: list[asyncio.Task[None]] = []
 
@@ -123,14 +124,18 @@ class Dispatcher:
         """Take up the work that a transaction has made."""
         if self._stands_by:
             return
-        for activity_id in committed.activities:
-            self._activities.put(activity_id)
+        self._put_activities(committed.activities)
         for instance_id in committed.wake_instances:
             self.wake(instance_id)
         for entity_id in committed.wake_entities:
             self.wake_entity(entity_id)
         if committed.has_timers:
             self._timers.note(self._clock())
+
+    def _put_activities(self, activity_ids: Sequence[int]) -> None:
+        for activity_id in activity_ids:
+            self._activities.put(activity_id)
+        self._last_activity = max([self._last_activity, *activity_ids])
 
     async def _step(self, instance_id: str) -> None:
         episode = self._hub.load_episode(instance_id)
@@ -218,10 +223,9 @@ class Dispatcher:
                 logger.exception("The hub could not be looked at; trying again")
 
     def _take_up(self) -> None:
-        """Take up what the hub holds; what is under way already is not done twice."""
+        """Take up what the hub has and this process does not know."""
         self._timers.note(self._clock())
-        for activity_id in self._hub.pending_activity_ids():
-            self._activities.put(activity_id)
+        self._put_activities(self._hub.pending_activity_ids(after=self._last_activity))
         for instance_id in self._hub.waiting_instances():
             self.wake(instance_id)
         for entity_id in self._hub.waiting_entities():

@@ -140,9 +140,12 @@ class TaskHub(RewindStore, InstanceOverview, TimerStore, EntityStore):
         self._add_message(episode.instance.instance_id, episode.instance.execution_id, refused)
         return episode.instance.instance_id
 
-    def pending_activity_ids(self) -> list[int]:
-        """Ids of the activities without a result, oldest first: what a restarted host dispatches again."""
-        return [row[0] for row in self._db.execute("SELECT activity_id FROM activities ORDER BY activity_id")]
+    def pending_activity_ids(self, *, after: int = 0) -> list[int]:
+        """Ids above one of the activities without a result, oldest first: what is to be dispatched."""
+        rows = self._db.execute(
+            "SELECT activity_id FROM activities WHERE activity_id > ? ORDER BY activity_id", (after,)
+        )
+        return [row[0] for row in rows]
 
     def pending_activities(self) -> list[ActivityWork]:
         """The activities without a result, oldest first, with their inputs."""
