@@ -1,4 +1,4 @@
-"""Puts the host together, runs it until a signal comes, and takes it apart again."""
+"""Loads the app, runs the host until a signal comes or a restart is due, and takes it apart again."""
 
 import asyncio
 import gc
@@ -8,87 +8,24 @@ import socket
 import sqlite3
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 from devhost.banner import banner, differences
-from devhost.blob.blob_input import BlobInput
-from devhost.blob.blob_output import BlobOutput
-from devhost.durable.client_binding import DurableClientUrls
-from devhost.durable.dispatcher import Dispatcher, utc_now
-from devhost.durable.episode import DurableFunctions
 from devhost.durable.hub_lock import HubLock
-from devhost.durable.management_api import ManagementApi
 from devhost.durable.task_hub import TaskHub
 from devhost.errors import AppLoadError, HostStartError
 from devhost.host_json import HostJson
 from devhost.host_log import WITHOUT_TIME
+from devhost.host_parts import HostOptions, HostParts, PartsList
 from devhost.host_settings import HostSettings
-from devhost.http.admin_api import AdminApi
-from devhost.http.authorization import Authorization
-from devhost.http.cors import CorsPolicy
-from devhost.http.host_keys import DURABLE_KEY, HostKeys
-from devhost.http.http_listener import HttpListener
-from devhost.http.key_api import KeyApi
 from devhost.indexing.app_loader import LoadedApp, load_app
-from devhost.invocation.invoker import Invoker
 from devhost.invocation.retry_policy import retry_warnings
-from devhost.page.function_page import FunctionPage
-from devhost.page.instance_page import InstancePage
-from devhost.page.page_api import PageApi
-from devhost.page.queue_page import QueuePage
-from devhost.page.request_guard import RequestGuard
-from devhost.queue.queue_listener import QueueListener
-from devhost.queue.queue_output import QueueOutput
 from devhost.storage.connection_setting import has_connection
 from devhost.storage.storage_connection import StorageConnections
-from devhost.timer.timer_listener import TimerListener
 
 logger = logging.getLogger("devhost")
 _GRACE_SECONDS = 5.0
 _TRIGGERS_WITHOUT_STORAGE = ("httpTrigger", "orchestrationTrigger", "activityTrigger", "entityTrigger")
-
-
-@dataclass(frozen=True, slots=True)
-class HostOptions:
-    """What the command line says."""
-
-    script_root: Path
-    data_dir: Path
-    address: str
-    port: int
-    shares_hub: bool = False
-    enable_auth: bool = False
-    cors: Sequence[str] = ()
-    cors_credentials: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What runs."""
-
-    http: HttpListener
-    admin: AdminApi
-    management: ManagementApi
-    invoker: Invoker
-    dispatcher: Dispatcher
-    queues: Sequence[QueueListener]
-    timers: Sequence[TimerListener]
-
-    async def stop(self) -> None:
-        self.http.close_functions()
-        self.invoker.stop_retrying()
-        self.management.close()
-        # HTTP stays up while functions end, for they may be calling the management API.
-        await asyncio.gather(
-            self.dispatcher.stop(_GRACE_SECONDS),
-            self.admin.stop(_GRACE_SECONDS),
-            self.invoker.wait_until_idle(_GRACE_SECONDS),
-            *(queue.stop(_GRACE_SECONDS) for queue in self.queues),
-            *(timer.stop(_GRACE_SECONDS) for timer in self.timers),
-        )
-        await self.http.stop()
 
 
 class Host:
@@ -107,9 +44,6 @@ class Host:
         self._kept_listener: socket.socket | None = None
         self._restart_when = restart_when
         self._settings = HostSettings.read(host_json)
-        self._cors = (
-            CorsPolicy(options.cors, allows_credentials=options.cors_credentials) if options.cors else None
-        )
 
     async def run(self, *, on_started: Callable[[], None] = lambda: None) -> socket.socket | None:
         """Run until a signal comes, or a restart is due: `restart_when` is done, or every thread hangs.
@@ -149,79 +83,6 @@ class Host:
             logger.error("%s", error)
         return app, errors
 
-    def _assemble(
-        self, app: LoadedApp, errors: list[str], hub: TaskHub, storage: StorageConnections
-    ) -> _Parts:
-        options, settings = self._options, self._settings
-        keys = self._keys(app) if options.enable_auth else None
-        code = keys.system[DURABLE_KEY] if keys else "devhost"
-        urls = DurableClientUrls(settings.hub_name, options.port, options.address, code)
-        invoker = Invoker(str(options.script_root), settings.timeout)
-        invoker.inputs["durableClient"] = urls.client_datum
-        invoker.inputs["blob"] = BlobInput(storage).read
-        invoker.outputs["blob"] = BlobOutput(storage).write
-        invoker.outputs["queue"] = QueueOutput(storage, settings.queues.encoding).write
-        functions = DurableFunctions(
-            orchestrators={f.durable_name.lower(): f for f in app.of_type("orchestrationTrigger")},
-            activities={f.durable_name.lower(): f for f in app.of_type("activityTrigger")},
-            absent=frozenset(app.absent_activities),
-            entities={f.durable_name.lower(): f for f in app.of_type("entityTrigger")},
-            absent_entities=frozenset(app.absent_entities),
-        )
-        dispatcher = Dispatcher(
-            hub,
-            functions,
-            invoker,
-            most=settings.most,
-            most_operations=settings.most_operations,
-            http_pause=settings.http_pause,
-        )
-        admin = AdminApi(
-            app,
-            invoker,
-            errors=errors,
-            prefix=settings.http.route_prefix,
-            script_root=str(options.script_root),
-            extension_bundle=settings.extension_bundle,
-        )
-        management = ManagementApi(
-            hub,
-            dispatcher,
-            functions,
-            urls,
-            replaces_active=settings.replaces_active,
-            uses_forwarded_host=settings.uses_forwarded_host,
-        )
-        queues = [QueueListener(f, invoker, storage, settings.queues) for f in app.of_type("queueTrigger")]
-        timers = [TimerListener(f, invoker, hub, utc_now, settings.zone) for f in app.of_type("timerTrigger")]
-        page = PageApi(
-            RequestGuard(options.address, lambda: keys.master if keys else None),
-            FunctionPage(
-                app, invoker.run_log, timers, route_prefix=settings.http.route_prefix, errors=errors
-            ),
-            InstancePage(hub),
-            QueuePage(app.functions, storage, settings.queues.encoding),
-            title=options.script_root.name,
-            hub_name=settings.hub_name,
-            management=management.handle,
-            admin=admin.handle,
-        )
-        http = HttpListener(
-            app.of_type("httpTrigger"),
-            invoker,
-            settings=settings.http,
-            authorization=Authorization(keys),
-            cors=self._cors,
-            apis=[management.handle, *([KeyApi(keys).handle] if keys else []), admin.handle, page.handle],
-        )
-        return _Parts(http, admin, management, invoker, dispatcher, queues, timers)
-
-    def _keys(self, app: LoadedApp) -> HostKeys:
-        path = self._options.data_dir / "keys.json"
-        keys = HostKeys.read(path, [function.name for function in app.functions])
-        logger.info("Keys are checked; they are in %s", path)
-        return keys
-
     async def _serve(
         self,
         hub: TaskHub,
@@ -234,7 +95,7 @@ class Host:
         loaded, errors = self._load()
         app = loaded or LoadedApp()
         require_storage(app)
-        parts = self._assemble(app, errors, hub, storage)
+        parts = PartsList(self._options, self._settings, app, hub, storage, errors).assemble()
         await parts.http.start(self._listener)
         gc.collect()
         gc.freeze()  # what is there now stays: each collection would look at all modules of the app anew
@@ -254,7 +115,7 @@ class Host:
         logger.info("Stopping: no new work; what runs may end within %d seconds.", _GRACE_SECONDS)
         if waiting:
             waiting.cancel()
-        await parts.stop()
+        await parts.stop(_GRACE_SECONDS)
         logger.info("Stopped.")
 
     def _say_started(self, app: LoadedApp, began: float) -> None:
@@ -286,13 +147,13 @@ class Host:
             logger.error("Every thread is held by a function over its time limit: the host restarts itself.")
         return True
 
-    async def _take_over(self, parts: _Parts, lock: HubLock, *, has_app: bool) -> None:
+    async def _take_over(self, parts: HostParts, lock: HubLock, *, has_app: bool) -> None:
         logger.info("Another process runs the task hub; this one takes over when that is gone.")
         await lock.wait()
         logger.info("This process runs the task hub now.")
         self._run_hub(parts, has_app=has_app)
 
-    def _run_hub(self, parts: _Parts, *, has_app: bool) -> None:
+    def _run_hub(self, parts: HostParts, *, has_app: bool) -> None:
         """Run orchestrations and timers."""
         logger.info("Host lock lease acquired by instance ID '%s'.", uuid.uuid4().hex)
         if has_app:  # without its functions, what the hub holds waits for the repaired app

@@ -22,9 +22,10 @@ from devhost.command.local_settings import (
 )
 from devhost.command.source_watch import SourceWatch, watch_of
 from devhost.errors import HostStartError
-from devhost.host import Host, HostOptions
+from devhost.host import Host
 from devhost.host_json import HostJson
 from devhost.host_log import configure_log, limit_log
+from devhost.host_parts import HostOptions
 from devhost.log_level import LogLevels
 
 logger = logging.getLogger("devhost")

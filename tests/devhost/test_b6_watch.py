@@ -44,7 +44,8 @@ def comes_to_say(host: DevhostProcess, text: str, path: str = "/api/word") -> st
     return str(
         until(
             lambda: answer if text in (answer := answered(host, path)) else "",
-            why=f"{text!r}\n{host.log[-3000:]}",
+            seconds=40,
+            why=text,
         )
     )
 
