@@ -124,32 +124,29 @@ class TimerListener:
             await self._sleep(_RETRY_SECONDS)
 
     async def _keep(self) -> None:
-        if self.take_up():
-            logger.info("Function '%s' is past due on startup. Executing now.", self.name)
-            await self.run(is_past_due=True)
-        elif self._runs_on_startup:
-            self._runs_on_startup = (
-                False  # should an error have it taken up again, it is no start-up any more
-            )
-            await self.run(on_startup=True)
+        if self._status is None:  # after an error of the host it is not: no run is made twice for that
+            if self.take_up():
+                logger.info("Function '%s' is past due on startup. Executing now.", self.name)
+                await self.run(is_past_due=True)
+            elif self._runs_on_startup:
+                await self.run(on_startup=True)
         while not self._is_stopping and (following := self._next()) is not None:
             wait = following - self._now()
             if wait > timedelta(0):
                 await self._sleep(min(wait, _LONGEST_SLEEP).total_seconds())
                 continue
             await self.run()
-            await asyncio.sleep(
-                0
-            )  # runs that are always late, of a function that never waits, leave others a turn
+            # A function that never waits, and whose runs are always late, has to leave others a turn.
+            await asyncio.sleep(0)
 
     def take_up(self) -> bool:
         """Read the stored status, or make a first one. True when a run was missed meanwhile."""
         now = self._now()
         stored = self._read() if self._is_monitored else None
-        self._status = taken_up(stored, self._schedule, now)
-        if self._is_monitored and self._status != stored:
-            self._write(self._status)
-        following = self._status.next_run
+        status = taken_up(stored, self._schedule, now)
+        if self._is_monitored and status != stored:
+            self._write(status)
+        self._status, following = status, status.next_run
         return stored is not None and following is not None and now > following
 
     async def run(self, *, is_past_due: bool = False, on_startup: bool = False) -> None:

@@ -242,10 +242,27 @@ async def test_no_error_stops_a_schedule(
         store(function, status)
 
     monkeypatch.setattr(timer.hub, "store_timer_trigger_status", store_once_broken)
-    begun = await timer.runs(timer.listener(), 3)
+    begun = await timer.runs(timer.listener(), 2)
     assert "The timer of 'tick' failed in the host and is taken up again" in caplog.text
-    assert begun[0] == FIRST
-    assert begun[2] == FIRST + timedelta(minutes=5)
+    assert begun == [FIRST, FIRST + timedelta(minutes=5)]
+    assert timer.status["Last"] == "2026-01-01T00:10:00+00:00"
+
+
+async def test_a_store_that_is_away_at_the_start_is_tried_again(
+    timer: Timer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timer.listener().take_up()
+    timer.now += timedelta(hours=1)
+    read, failures = timer.hub.timer_trigger_status, [OSError("locked")]
+
+    def read_once_broken(function: str) -> str | None:
+        if failures:
+            raise failures.pop()
+        return read(function)
+
+    monkeypatch.setattr(timer.hub, "timer_trigger_status", read_once_broken)
+    await timer.runs(timer.listener(), 1)
+    assert timer.requests[0].past_due
 
 
 async def test_a_schedule_without_a_moment_to_come_is_logged(
