@@ -187,7 +187,7 @@ def test_a_started_host_with_a_file_from_the_dice_serves_or_ends_with_one_line(
     seed = random.randrange(2**32)  # noqa: S311 (chance, not secrecy)
     print(f"seed {seed}")  # noqa: T201 (pytest shows it when the test fails)
     dice = random.Random(seed)  # noqa: S311 (the same)
-    odd = [None, -1, 0, True, "x", "", [], {}, 1e308, "99999999.00:00:00"]
+    odd: list[Any] = [None, -1, 0, True, "x", "", [], {}, 1e308, "99999999.00:00:00"]
     for number in range(3):
         root = write_app(
             tmp_path / f"app{number}",
