@@ -18,7 +18,7 @@ from devhost.durable import activity_run, dispatcher, work_queue
 from devhost.durable.dispatcher import Concurrency, Dispatcher
 from devhost.durable.episode import DurableFunctions
 from devhost.durable.history import EventType, Status, event, execution_started
-from devhost.durable.records import EntityChange, EntityWork, EpisodeChange
+from devhost.durable.records import Committed, EntityChange, EntityWork, EpisodeChange
 from devhost.durable.task_hub import TaskHub
 from devhost.durable.work_queue import WorkQueue
 from devhost.invocation.invoker import Invoker
@@ -368,25 +368,31 @@ async def test_entities_run_as_many_at_once_as_they_may_and_each_alone(
     hub.close()
 
 
+def leave_work(hub: TaskHub) -> None:
+    """Store an activity and a timer of an instance of which no step can be made."""
+    now = datetime.now(UTC)
+    hub.create_instance("i", "1", "gone", execution_started("i", "1", "gone", None, now), now)
+    episode = hub.load_episode("i")
+    assert episode is not None
+    timers = [(1, now + timedelta(seconds=1))]
+    hub.commit_episode(
+        episode, EpisodeChange([], Status.RUNNING, None, now, activities=[(0, "quick", "[1]")], timers=timers)
+    )
+
+
 async def test_activities_and_timers_that_another_process_leaves_are_taken_up(tmp_path: Path) -> None:
     path = tmp_path / "hub.sqlite"
     running, other = Running(path, is_shared=True), TaskHub(path)
     await asyncio.sleep(0.05)  # the process that runs the hub has looked at it
-    now = datetime.now(UTC)
-    # No step of it can be made, so that nothing else is done to its timer.
-    other.create_instance("i", "1", "gone", execution_started("i", "1", "gone", None, now), now)
-    episode = other.load_episode("i")
-    assert episode is not None
-    change = EpisodeChange(
-        [],
-        Status.RUNNING,
-        None,
-        now,
-        activities=[(0, "quick", "[1]")],
-        timers=[(1, now + timedelta(seconds=1))],
-    )
-    other.commit_episode(episode, change)
+    leave_work(other)
     await eventually(lambda: running.hub.pending_activity_ids() == [] and running.hub.next_timer() is None)
     await running.dispatcher.stop(1)
     running.hub.close()
     other.close()
+
+
+async def test_a_transaction_that_left_timers_has_them_fired(running: Running) -> None:
+    await asyncio.sleep(0.05)  # it has looked at the timers
+    leave_work(running.hub)
+    running.dispatcher.dispatch(Committed(has_timers=True))
+    await eventually(lambda: running.hub.next_timer() is None)
