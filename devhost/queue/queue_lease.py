@@ -37,11 +37,11 @@ class QueueLease:
             except AzureError as error:
                 if not self._is_worth_trying_again(error):
                     return
-                wait = self.sooner(wait)
+                wait = self._sooner(wait)
             else:
                 wait = self._lease / 2
 
-    def sooner(self, wait: timedelta) -> timedelta:
+    def _sooner(self, wait: timedelta) -> timedelta:
         """The wait after a renewal that failed: half of the last, a minute at least, but within the lease."""
         return min(max(wait / 2, _SHORTEST_WAIT), self._lease / 4)
 

@@ -1,14 +1,17 @@
 """Devhost processes and simulations for the tests of this directory."""
 
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from devhost.storage.storage_connection import StorageConnections
 from tests.devhost.host_process import DevhostProcess
 from tests.devhost.orchestrations import TRIES, Orchestrator, Simulate, app_of
+from tests.devhost.queue_trigger import Azurite, QueueTrigger
 from tests.devhost.simulation import Simulation, durable_functions
 
 StartHost = Callable[..., DevhostProcess]
@@ -27,6 +30,18 @@ def start_host(tmp_path: Path) -> Iterator[StartHost]:
     yield start
     for host in started:
         host.kill()
+
+
+@pytest.fixture
+async def trigger(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[QueueTrigger]:
+    """A queue of the test's own on the session's Azurite, and what listens to it."""
+    monkeypatch.setenv("Store", azurite.connection_string)
+    storage = StorageConnections()
+    made = QueueTrigger(storage, f"q{uuid.uuid4().hex[:12]}")
+    yield made
+    for listener in made.listeners:
+        await listener.stop(5)
+    await storage.close()
 
 
 @pytest.fixture

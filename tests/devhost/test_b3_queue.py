@@ -1,23 +1,19 @@
-"""Queue triggers and outputs on a real Azurite."""
+"""Contract B3: the queue trigger and the queue output on a real Azurite."""
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import azure.functions as func
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient
-from azure.storage.queue.aio import QueueClient as AsyncQueueClient
 
-from devhost.indexing.function_binding import Binding, FunctionDefinition
-from devhost.indexing.function_signature import read_signature
-from devhost.invocation.invoker import Invoker
+from devhost.indexing.function_binding import Binding
 from devhost.queue.queue_lease import QueueLease
-from devhost.queue.queue_listener import QueueListener
 from devhost.queue.queue_message import (
     UndecodableMessage,
     decode_text,
@@ -26,114 +22,12 @@ from devhost.queue.queue_message import (
     queue_metadata,
 )
 from devhost.queue.queue_output import QueueOutput, message_contents
-from devhost.queue.queue_settings import QueueSettings
-from devhost.storage.storage_connection import STORAGE_API_VERSION, StorageConnections
 from tests.devhost.conftest import StartHost
 from tests.devhost.host_process import DevhostProcess, until
-
-SETTINGS = QueueSettings(
-    batch_size=16,
-    new_batch_threshold=8,
-    max_dequeue_count=3,
-    visibility_timeout=timedelta(0),
-    max_polling_interval=timedelta(milliseconds=200),
-    encoding="none",
-)
+from tests.devhost.queue_trigger import SETTINGS, Azurite, QueueTrigger, eventually, queue_of, texts_in
 
 
-class Azurite(Protocol):
-    @property
-    def connection_string(self) -> str: ...
-
-
-def queue_of(azurite: Azurite, name: str) -> QueueClient:
-    return QueueClient.from_connection_string(
-        azurite.connection_string, name, api_version=STORAGE_API_VERSION
-    )
-
-
-def texts_in(queue: QueueClient) -> list[str]:
-    try:
-        return [message.content for message in queue.peek_messages(32)]
-    except ResourceNotFoundError:
-        return []
-
-
-class Trigger:
-    """A queue listener in this process, over a queue of its own."""
-
-    def __init__(self, storage: StorageConnections, name: str) -> None:
-        self.storage, self.name = storage, name
-        self.seen: list[tuple[str, int]] = []
-        self.running = self.most_running = 0
-        self.hold: asyncio.Event | None = None
-        self.listeners: list[QueueListener] = []
-
-    @property
-    def queue(self) -> AsyncQueueClient:
-        return self.storage.queue("Store", self.name)
-
-    @property
-    def poison(self) -> AsyncQueueClient:
-        return self.storage.queue("Store", f"{self.name}-poison")
-
-    def listen(self, settings: QueueSettings = SETTINGS) -> QueueListener:
-        async def work(msg: func.QueueMessage) -> None:
-            text = msg.get_body().decode()
-            self.seen.append((text, int(msg.dequeue_count or 0)))
-            self.running += 1
-            self.most_running = max(self.most_running, self.running)
-            try:
-                if self.hold:
-                    await self.hold.wait()
-                if text.startswith("bad"):
-                    raise ValueError(text)
-            finally:
-                self.running -= 1
-
-        trigger = Binding("msg", "queueTrigger", "IN", {"queueName": self.name, "connection": "Store"})
-        signature = read_signature("work", work, [trigger])
-        function = FunctionDefinition("work", work, trigger, (trigger,), signature, is_async=True)
-        listener = QueueListener(function, Invoker("/", None), self.storage, settings)
-        self.listeners.append(listener)
-        listener.start()
-        return listener
-
-    async def left(self) -> int:
-        """How many messages the queue holds, visible or not."""
-        return int((await self.queue.get_queue_properties()).approximate_message_count or 0)
-
-    async def poisoned(self) -> list[str]:
-        try:
-            return [message.content for message in await self.poison.peek_messages(32)]
-        except ResourceNotFoundError:
-            return []
-
-
-async def eventually(what: Callable[[], Any], *, seconds: float = 15) -> Any:
-    """Poll until `what` gives something true (awaiting it when it is to be awaited), and return that."""
-    async with asyncio.timeout(seconds):
-        while True:
-            found = what()
-            if asyncio.iscoroutine(found):
-                found = await found
-            if found:
-                return found
-            await asyncio.sleep(0.02)
-
-
-@pytest.fixture
-async def trigger(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Trigger]:
-    monkeypatch.setenv("Store", azurite.connection_string)
-    storage = StorageConnections()
-    made = Trigger(storage, f"q{uuid.uuid4().hex[:12]}")
-    yield made
-    for listener in made.listeners:
-        await listener.stop(5)
-    await storage.close()
-
-
-async def test_messages_are_run_once_and_deleted(trigger: Trigger) -> None:
+async def test_messages_are_run_once_and_deleted(trigger: QueueTrigger) -> None:
     await trigger.queue.create_queue()
     for number in range(40):
         await trigger.queue.send_message(f"m{number}")
@@ -146,7 +40,7 @@ async def test_messages_are_run_once_and_deleted(trigger: Trigger) -> None:
     assert sorted(trigger.seen) == sorted((f"m{number}", 1) for number in range(40))
 
 
-async def test_a_queue_that_is_missing_is_waited_for_and_not_created(trigger: Trigger) -> None:
+async def test_a_queue_that_is_missing_is_waited_for_and_not_created(trigger: QueueTrigger) -> None:
     trigger.listen()
     await asyncio.sleep(0.5)
     with pytest.raises(ResourceNotFoundError):
@@ -156,7 +50,7 @@ async def test_a_queue_that_is_missing_is_waited_for_and_not_created(trigger: Tr
     await eventually(lambda: trigger.seen)
 
 
-async def test_a_bad_message_is_tried_again_and_then_poisoned(trigger: Trigger) -> None:
+async def test_a_bad_message_is_tried_again_and_then_poisoned(trigger: QueueTrigger) -> None:
     await trigger.queue.create_queue()
     await trigger.queue.send_message("bad one")
     trigger.listen()
@@ -169,7 +63,7 @@ async def test_a_bad_message_is_tried_again_and_then_poisoned(trigger: Trigger) 
     await eventually(is_empty)
 
 
-async def test_a_failed_message_waits_for_the_visibility_timeout(trigger: Trigger) -> None:
+async def test_a_failed_message_waits_for_the_visibility_timeout(trigger: QueueTrigger) -> None:
     await trigger.queue.create_queue()
     await trigger.queue.send_message("bad one")
     trigger.listen(replace(SETTINGS, visibility_timeout=timedelta(seconds=2)))
@@ -180,7 +74,7 @@ async def test_a_failed_message_waits_for_the_visibility_timeout(trigger: Trigge
     assert loop.time() - first > 1.5
 
 
-async def test_no_more_run_at_once_than_batch_and_threshold_allow(trigger: Trigger) -> None:
+async def test_no_more_run_at_once_than_batch_and_threshold_allow(trigger: QueueTrigger) -> None:
     await trigger.queue.create_queue()
     for number in range(20):
         await trigger.queue.send_message(f"m{number}")
@@ -194,7 +88,7 @@ async def test_no_more_run_at_once_than_batch_and_threshold_allow(trigger: Trigg
     assert 4 <= trigger.most_running <= 6
 
 
-async def test_a_long_run_keeps_its_message_by_renewing_the_lease(trigger: Trigger) -> None:
+async def test_a_long_run_keeps_its_message_by_renewing_the_lease(trigger: QueueTrigger) -> None:
     await trigger.queue.create_queue()
     await trigger.queue.send_message("long")
     trigger.hold = asyncio.Event()
@@ -210,7 +104,7 @@ async def test_a_long_run_keeps_its_message_by_renewing_the_lease(trigger: Trigg
     assert trigger.seen == [("long", 1)]
 
 
-async def test_a_message_that_was_dropped_comes_back_after_its_lease(trigger: Trigger) -> None:
+async def test_a_message_that_was_dropped_comes_back_after_its_lease(trigger: QueueTrigger) -> None:
     await trigger.queue.create_queue()
     await trigger.queue.send_message("dropped")
     (message,) = [m async for m in trigger.queue.receive_messages(visibility_timeout=1)]
@@ -220,7 +114,7 @@ async def test_a_message_that_was_dropped_comes_back_after_its_lease(trigger: Tr
     await eventually(lambda: trigger.seen == [("dropped", 2)])
 
 
-async def test_what_is_not_base64_goes_to_the_poison_queue_without_a_run(trigger: Trigger) -> None:
+async def test_what_is_not_base64_goes_to_the_poison_queue_without_a_run(trigger: QueueTrigger) -> None:
     await trigger.queue.create_queue()
     await trigger.queue.send_message("not base64!")
     await trigger.queue.send_message(encode_text(b"fine", "base64"))
@@ -229,7 +123,7 @@ async def test_what_is_not_base64_goes_to_the_poison_queue_without_a_run(trigger
     await eventually(lambda: trigger.seen == [("fine", 1)])
 
 
-async def test_outputs_create_their_queue_and_send_one_message_an_element(trigger: Trigger) -> None:
+async def test_outputs_create_their_queue_and_send_one_message_an_element(trigger: QueueTrigger) -> None:
     output = QueueOutput(trigger.storage, "none")
     binding = Binding("out", "queue", "OUT", {"queueName": trigger.name, "connection": "Store"})
     registry: Any = func.meta.get_binding_registry()  # type: ignore[no-untyped-call]
