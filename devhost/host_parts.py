@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from devhost.blob.blob_input import BlobInput
@@ -92,7 +93,7 @@ class PartsList:
         """Make the parts and connect them; nothing runs yet."""
         app, settings = self.app, self.settings
         keys = self._keys() if self.options.enable_auth else None
-        code = keys.system[DURABLE_KEY] if keys else "devhost"
+        code = partial(keys.system.__getitem__, DURABLE_KEY) if keys else "devhost"
         urls = DurableClientUrls(settings.hub_name, self.options.port, self.options.address, code)
         invoker = self._invoker(urls)
         functions = _durable_functions(app)

@@ -1,6 +1,7 @@
 """The value of a durableClient binding, and the URLs of one instance in it."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote_plus
 
@@ -23,7 +24,7 @@ class DurableClientUrls:
     hub_name: str
     port: int
     address: str = "127.0.0.1"
-    key: str = "devhost"
+    key: str | Callable[[], str] = "devhost"  # asked for anew each time when it may be changed
 
     def _base(self) -> str:
         host = app_setting("WEBSITE_HOSTNAME") or f"localhost:{self.port}"
@@ -31,7 +32,7 @@ class DurableClientUrls:
         return f"{scheme}://{host}{WEBHOOK_PATH}"
 
     def _code(self) -> str:
-        return f"code={_escaped(self.key)}"
+        return f"code={_escaped(self.key() if callable(self.key) else self.key)}"
 
     def _rpc_base(self) -> str:
         host = _EVERYWHERE.get(self.address, self.address)

@@ -89,7 +89,8 @@ async def serving(
     port = free_port()
     await listener.start(listening_socket("127.0.0.1", port, None))
     try:
-        async with aiohttp.ClientSession() as session:
+        timeout = aiohttp.ClientTimeout(total=15)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
             yield Served(port, session, listener)
     finally:
         await listener.stop()

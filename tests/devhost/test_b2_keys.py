@@ -270,8 +270,20 @@ def test_a_host_with_keys_hands_the_system_key_to_its_clients_and_logs_no_key(
     url = started.json()["statusQueryGetUri"].partition(str(host.port))[2]
     assert host.call("GET", url).status in (200, 202)
     assert host.call("GET", url.partition("&code=")[0]).status == 401
+    master = {"x-functions-key": keys["masterKey"]}
+    made = host.call("POST", f"/admin/host/systemkeys/{DURABLE_KEY}", headers=master)
+    assert made.status == 200
+    assert host.call("GET", url).status == 401
+    again = host.call("POST", "/api/start", headers=master).json()["statusQueryGetUri"]
+    assert again.partition("&code=")[2] == made.json()["value"].replace("=", "%3D")
+    assert host.call("GET", again.partition(str(host.port))[2]).status in (200, 202)
     assert host.stop() == 0
-    flat = [keys["masterKey"], *keys["functionKeys"].values(), *keys["systemKeys"].values()]
+    flat = [
+        made.json()["value"],
+        keys["masterKey"],
+        *keys["functionKeys"].values(),
+        *keys["systemKeys"].values(),
+    ]
     flat += [value for own in keys["functions"].values() for value in own.values()]
     assert [key for key in flat if key in host.log] == []
     assert "keys.json" in host.log
