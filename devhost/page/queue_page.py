@@ -14,6 +14,7 @@ from azure.storage.queue.aio import QueueClient
 from devhost.indexing.function_binding import FunctionDefinition
 from devhost.queue.queue_message import UndecodableMessage, decode_text
 from devhost.queue.queue_sending import send_creating
+from devhost.storage.resource_names import is_queue_name
 from devhost.storage.storage_connection import StorageConnections
 
 _FRESH_SECONDS = 1.5
@@ -52,7 +53,7 @@ def app_queues(functions: Iterable[FunctionDefinition]) -> list[AppQueue]:
     for function in functions:
         for binding in function.bindings:
             if binding.type in ("queueTrigger", "queue"):
-                name = str(binding.properties.get("queueName", ""))
+                name = str(binding.properties.get("queueName", "")).lower()
                 connection = str(binding.properties.get("connection") or "")
                 queue = found.setdefault((connection, name), AppQueue(name, connection))
                 names = queue.readers if binding.is_trigger else queue.writers
@@ -148,6 +149,10 @@ class QueuePage:
         return view
 
     async def _length(self, queue: AppQueue, name: str) -> int | None:
+        if not is_queue_name(name):
+            return (
+                None  # the name of an output may hang on what its trigger gives: there is not one such queue
+            )
         try:
             properties = await _within(self._client(queue, name).get_queue_properties())
         except ResourceNotFoundError:

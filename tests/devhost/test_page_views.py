@@ -216,6 +216,13 @@ async def test_a_missing_poison_queue_is_an_empty_one() -> None:
     assert await page.resubmit("unknown", None) is None
 
 
+async def test_a_queue_whose_name_hangs_on_the_trigger_has_no_length() -> None:
+    output = Binding("o", "queue", "OUT", {"queueName": "orders-{country}"})
+    storage = cast("StorageConnections", FakeStorage({}))
+    (shown,) = await QueuePage([define("writes", output)], storage, "none").queues()
+    assert (shown["name"], shown["length"], shown["error"]) == ("orders-{country}", None, "")
+
+
 @pytest.mark.parametrize(
     ("stored", "shown"),
     [("aGVsbG8=", "hello"), ("hello there", "hello there"), ("//79", "//79"), ("PGI+eDwvYj4=", "<b>x</b>")],
