@@ -104,12 +104,12 @@ def _headers(response: aiohttp.ClientResponse) -> dict[str, Any]:
 async def managed_identity_token(resource: str) -> str:
     """An access token from whatever azure-identity finds here. Raises HttpCallFailed."""
     # Imported for the few apps that call with a token: it takes longer than all of this room.
-    from azure.core.exceptions import AzureError, ClientAuthenticationError  # noqa: PLC0415
+    from azure.core.exceptions import AzureError  # noqa: PLC0415
     from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415
 
     try:
         async with DefaultAzureCredential() as credential:
             return (await credential.get_token(resource)).token
-    except (AzureError, ClientAuthenticationError, ValueError) as error:
+    except (AzureError, ValueError) as error:
         reason = f"There is no token for the resource '{resource}' here. {error}"
         raise HttpCallFailed(storable(reason), "Azure.Identity.AuthenticationFailedException") from None

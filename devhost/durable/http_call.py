@@ -50,7 +50,7 @@ class HttpCall:
         url, content = str(request.get("uri") or ""), request.get("content")
         _check_url(url)
         headers, content_type = list[tuple[str, str]](), ""
-        for name, value in _pairs(request.get("headers") or {}):
+        for name, value in _pairs(request.get("headers")):
             if name.lower() == "content-type":
                 content_type = value
             else:
@@ -93,8 +93,10 @@ def _check_url(url: str) -> None:
         raise HttpCallFailed(f"The '{parts.scheme}' scheme is not supported.", "System.NotSupportedException")
 
 
-def _pairs(headers: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """A header's value is a text or a list of them."""
+def _pairs(headers: object) -> list[tuple[str, str]]:
+    """A header's value is a text or a list of them; what is no object has no headers."""
+    if not isinstance(headers, dict):
+        return []
     return [
         (name, str(value))
         for name, values in headers.items()

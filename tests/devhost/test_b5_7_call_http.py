@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import azure.durable_functions as df
+import azure.identity.aio
 import pytest
 from aiohttp import web
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import ClientAuthenticationError
 from azure.durable_functions.models.DurableHttpRequest import DurableHttpRequest
 
 from devhost.durable.dispatcher import Dispatcher
@@ -185,6 +188,40 @@ async def test_a_token_source_adds_a_bearer_token(peer: Peer) -> None:
     told = await echo(activity, peer, tokenSource=source, headers={})
     assert (told["headers"]["authorization"], asked) == ("Bearer secret", ["https://r"])
     await activity.close()
+
+
+class Credential:
+    """In place of azure-identity's, which looks for credentials on the machine and in its network."""
+
+    async def __aenter__(self) -> "Credential":
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def get_token(self, resource: str) -> AccessToken:
+        if resource == "https://nobody":
+            raise ClientAuthenticationError("nobody is signed in")
+        return AccessToken(f"for {resource}", 0)
+
+
+async def test_a_token_is_from_azure_identity_and_without_one_the_task_fails(
+    peer: Peer, activity: HttpActivity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(azure.identity.aio, "DefaultAzureCredential", Credential)
+    told = await echo(activity, peer, tokenSource={"kind": "AzureManagedIdentity", "resource": "https://r"})
+    assert told["headers"]["authorization"] == "Bearer for https://r"
+    nobody = {"kind": "AzureManagedIdentity", "resource": "https://nobody"}
+    with pytest.raises(HttpCallFailed, match=r"resource 'https://nobody' here\. nobody is signed in"):
+        await echo(activity, peer, tokenSource=nobody)
+
+
+@pytest.mark.parametrize("request_", [{"headers": {"X": "a\nb"}}, {"method": "GE T"}])
+async def test_what_no_client_sends_fails_the_task(
+    activity: HttpActivity, peer: Peer, request_: dict[str, Any]
+) -> None:
+    with pytest.raises(HttpCallFailed):
+        await call(activity, uri=peer.url, **request_)
+    assert peer.calls == 0
 
 
 def app_of(body: Body) -> df.DFApp:

@@ -4,6 +4,7 @@ import json
 import random
 import threading
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -204,17 +205,23 @@ async def test_requests_that_wait_together_are_one_call_of_the_function(tmp_path
 
 async def test_continue_as_new_gets_no_answer_that_was_meant_for_its_forerunner(tmp_path: Path) -> None:
     def body(context: Any) -> Generator[Any, Any, Any]:
-        done = context.get_input()
-        if done == 3:
+        if context.get_input() == "again":
             return (yield context.call_entity(COUNTER, "get"))
-        call = context.call_entity(COUNTER, "add", 1)
-        now = context.create_timer(context.current_utc_datetime)
-        yield context.task_all([now]) if done == 1 else context.task_all([now, call])
-        context.continue_as_new(done + 1)
+        context.signal_entity(df.EntityId("Counter", "signalled"), "add", 1)
+        go, call = context.wait_for_external_event("go"), context.call_entity(COUNTER, "add", 1)
+        yield context.task_any([call, go])
+        context.continue_as_new("again")
         return None
 
-    simulation = await run(tmp_path, orchestrated(counting(), body), given=0)
-    assert output(simulation) == 2
+    functions = durable_functions(orchestrated(counting(), body))
+    simulation = Simulation(tmp_path / "hub.sqlite", functions, restarts=True)
+    simulation.start("o")
+    simulation.raise_event("go", "now")
+    await simulation.run()
+    assert (output(simulation), simulation.state("@counter@signalled")) == (1, 1)
+    answers = [e for e in simulation.history() if e["EventType"] == EventType.EVENT_RAISED]
+    assert [json.loads(e["Input"]) for e in answers] == [{"result": "1"}]
+    assert simulation.hub.waiting_instances() == []
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -281,6 +288,22 @@ async def test_an_unknown_entity_fails_the_orchestration(tmp_path: Path, is_sign
         "Additional info: The following are the known entity functions: 'Counter'."
     ) in str(simulation.instance().output)
     assert simulation.hub.waiting_entities() == []
+
+
+async def test_a_call_of_an_entity_that_cannot_run_now_is_answered_when_it_can(tmp_path: Path) -> None:
+    def body(context: Any) -> Generator[Any, Any, Any]:
+        return (yield context.call_entity(COUNTER, "add", 1))
+
+    functions = durable_functions(orchestrated(counting(), body))
+    disabled = replace(functions, entities={}, absent_entities=frozenset({"counter"}))
+    simulation = Simulation(tmp_path / "hub.sqlite", disabled)
+    simulation.start("o")
+    with pytest.raises(EntityMissing, match="counter"):
+        await simulation.run()
+    assert simulation.instance().status is Status.RUNNING
+    simulation = Simulation(tmp_path / "hub.sqlite", functions)
+    await simulation.run()
+    assert output(simulation) == 1
 
 
 async def test_requests_for_an_entity_that_the_app_no_longer_has_wait_in_the_hub(tmp_path: Path) -> None:
