@@ -40,6 +40,8 @@ class _Connection(web.RequestHandler):
             if isinstance(exc, http_exceptions.LineTooLong):
                 status = 431
             logger.info("Refused with %d what a caller sent: it is no HTTP (%s).", status, type(exc).__name__)
+        elif isinstance(exc, ConnectionError):
+            logger.info("A caller was gone before its request was whole.")
         else:
             logger.error("The host could not answer a request.", exc_info=exc)
         response = web.Response(status=status)
