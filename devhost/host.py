@@ -22,6 +22,7 @@ from devhost.indexing.app_loader import LoadedApp, load_app
 from devhost.invocation.retry_policy import retry_warnings
 from devhost.storage.connection_setting import has_connection
 from devhost.storage.storage_connection import StorageConnections
+from devhost.trigger_languages import TRIGGER_LANGUAGES
 
 logger = logging.getLogger("devhost")
 _GRACE_SECONDS = 5.0
@@ -74,7 +75,7 @@ class Host:
 
     def _load(self) -> tuple[LoadedApp | None, list[str]]:
         try:
-            app = load_app(self._options.script_root, self._settings.functions)
+            app = load_app(self._options.script_root, self._settings.functions, TRIGGER_LANGUAGES)
         except AppLoadError as reason:
             logger.error("The function app could not be loaded; no function runs. %s", reason)
             return None, [str(reason).splitlines()[0]]

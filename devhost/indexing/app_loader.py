@@ -17,7 +17,7 @@ import azure.functions as func
 import devhost
 from devhost.app_settings import app_setting
 from devhost.errors import AppLoadError, FunctionRefused
-from devhost.indexing.binding_rules import check_function, check_route_conflict
+from devhost.indexing.binding_rules import NO_LANGUAGES, Languages, check_function, check_route_conflict
 from devhost.indexing.function_binding import Binding, FunctionDefinition, Signature
 from devhost.indexing.function_signature import read_signature
 from devhost.indexing.retry_settings import RetryPolicy, read_retry_policy
@@ -46,7 +46,7 @@ class LoadedApp:
         return [f for f in self.functions if f.trigger.type == trigger_type and not f.is_disabled]
 
 
-def load_app(script_root: Path, only: Collection[str] = ()) -> LoadedApp:
+def load_app(script_root: Path, only: Collection[str], languages: Languages) -> LoadedApp:
     """Import the app and index its functions (`only` names those to keep; empty keeps all).
 
     Raises AppLoadError when the app as a whole does not index.
@@ -66,7 +66,7 @@ def load_app(script_root: Path, only: Collection[str] = ()) -> LoadedApp:
         functions = registers[0].get_functions()
     except Exception as error:  # decorators validate late, with errors of any type
         raise AppLoadError(f"{type(error).__name__}: {error}") from error
-    return index_functions(functions, only)
+    return index_functions(functions, only, languages)
 
 
 def _import_app(script_root: Path, file_name: str) -> types.ModuleType:
@@ -88,7 +88,9 @@ def _import_app(script_root: Path, file_name: str) -> types.ModuleType:
         raise AppLoadError(f"{reason}\n{traceback.format_exc()}".rstrip()) from error
 
 
-def index_functions(functions: Sequence[Any], only: Collection[str] = ()) -> LoadedApp:
+def index_functions(
+    functions: Sequence[Any], only: Collection[str] = (), languages: Languages = NO_LANGUAGES
+) -> LoadedApp:
     """Check what an app's `get_functions()` gave, and keep what can run (`only` as for `load_app`).
 
     Raises AppLoadError when a signature does not fit; the worker then loads no function at all.
@@ -105,7 +107,7 @@ def index_functions(functions: Sequence[Any], only: Collection[str] = ()) -> Loa
                 raise FunctionRefused(
                     f"The function name '{declared.name}' must be unique within the function app."
                 )
-            resolved = check_function(declared.name, declared.bindings)
+            resolved = check_function(declared.name, declared.bindings, languages)
             definition = declared.definition(resolved, retry)
             if definition.trigger.type == "httpTrigger":
                 check_route_conflict(definition.trigger, http_triggers)

@@ -1,14 +1,16 @@
 """What the real host refuses about names, bindings, routes and schedules, with its reasons."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from devhost.app_settings import resolve_tokens
 from devhost.errors import FunctionRefused
-from devhost.http.route_template import compile_template
 from devhost.indexing.function_binding import Binding
 from devhost.indexing.storage_rules import check_storage_binding
-from devhost.timer.schedule import parse_schedule
+
+# By trigger type: the member in a language of its own, and what reads that or raises ValueError.
+Languages = Mapping[str, tuple[str, Callable[[str], object]]]
+NO_LANGUAGES: Languages = {}
 
 _FUNCTION_NAME = re.compile(r"^[a-z][a-z0-9_\-]{0,127}$", re.IGNORECASE)
 _BINDING_NAME = re.compile(r"^(?!.*__)([a-zA-Z_][a-zA-Z0-9_]{0,127}|\$return)$")
@@ -33,7 +35,9 @@ _RESOLVED_MEMBERS = (
 )
 
 
-def check_function(name: str, bindings: Sequence[Binding]) -> tuple[Binding, ...]:
+def check_function(
+    name: str, bindings: Sequence[Binding], languages: Languages = NO_LANGUAGES
+) -> tuple[Binding, ...]:
     """Check one function by itself and return its bindings with `%name%` resolved. Raises FunctionRefused."""
     if not _FUNCTION_NAME.match(name) or name.lower() == "host":
         raise FunctionRefused(f"'{name}' is not a valid function name.")
@@ -42,6 +46,9 @@ def check_function(name: str, bindings: Sequence[Binding]) -> tuple[Binding, ...
         resolved = tuple(_resolved(binding) for binding in bindings)
         for binding in resolved:
             _check_binding(binding)
+            if binding.type in languages:
+                member, read = languages[binding.type]
+                read(str(binding.properties.get(member) or ""))
     except ValueError as error:
         raise FunctionRefused(str(error)) from None
     return resolved
@@ -77,8 +84,6 @@ def _check_binding(binding: Binding) -> None:
         raise ValueError(f"devhost does not know the binding type '{binding.type}'.")
     if binding.type == "httpTrigger":
         _check_route(str(binding.properties.get("route", "")))
-    if binding.type == "timerTrigger":
-        parse_schedule(str(binding.properties.get("schedule", "")))
     if binding.type == "orchestrationTrigger" and str(
         binding.properties.get("orchestration") or ""
     ).startswith("@"):
@@ -88,7 +93,6 @@ def _check_binding(binding: Binding) -> None:
 def _check_route(route: str) -> None:
     if route.strip("/").lower().startswith(("admin", "runtime")):  # "administrators", too
         raise ValueError("The specified route conflicts with one or more built in routes.")
-    compile_template(route)
 
 
 def check_route_conflict(trigger: Binding, taken: Sequence[tuple[str, Binding]]) -> None:

@@ -9,6 +9,7 @@ from devhost.errors import FunctionRefused
 from devhost.indexing.binding_rules import check_function, check_route_conflict
 from devhost.indexing.function_binding import Binding
 from devhost.storage.connection_setting import ConnectionString, find_connection
+from devhost.trigger_languages import TRIGGER_LANGUAGES
 from tests.devhost.conftest import StartHost
 from tests.devhost.written_app import ONE, write_app
 
@@ -58,7 +59,7 @@ def storage(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_what_the_host_refuses_is_refused_with_its_reason(name: str, binding: Binding, reason: str) -> None:
     with pytest.raises(FunctionRefused, match=reason.replace("(", r"\(")):
-        check_function(name, [binding])
+        check_function(name, [binding], TRIGGER_LANGUAGES)
 
 
 def test_a_binding_name_is_given_once() -> None:
