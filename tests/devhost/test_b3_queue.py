@@ -4,14 +4,17 @@ import asyncio
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import azure.functions as func
 import pytest
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.functions.meta import Datum
 from azure.storage.queue import QueueClient
 
+from devhost.errors import HostStartError
+from devhost.host_json import HostJson
 from devhost.indexing.function_binding import Binding
 from devhost.queue.queue_lease import QueueLease
 from devhost.queue.queue_message import (
@@ -22,6 +25,7 @@ from devhost.queue.queue_message import (
     queue_metadata,
 )
 from devhost.queue.queue_output import QueueOutput, message_contents
+from devhost.queue.queue_settings import read_queue_settings
 from tests.devhost.conftest import StartHost
 from tests.devhost.host_process import DevhostProcess, until
 from tests.devhost.queue_trigger import SETTINGS, Azurite, QueueTrigger, eventually, queue_of, texts_in
@@ -158,6 +162,131 @@ def test_a_message_by_hand_has_metadata_that_the_library_reads() -> None:
     )
     assert (message.get_body(), message.dequeue_count) == (b"x", 2)
     assert message.insertion_time < message.expiration_time
+
+
+HOSTILE = [
+    "",
+    "<Message>&amp;]]>\"'</Message>",
+    "  lines\nand\tblanks  ",
+    "über 北京 😀",
+    "\ufeffmarked",
+    "x" * 64 * 1024,
+]
+
+
+@pytest.mark.parametrize("encoding", ["none", "base64"])
+async def test_what_an_output_sends_a_trigger_gets(trigger: QueueTrigger, encoding: str) -> None:
+    output = QueueOutput(trigger.storage, encoding)
+    binding = Binding("out", "queue", "OUT", {"queueName": trigger.name.upper(), "connection": "Store"})
+    longest = 64 * 1024 if encoding == "none" else 48 * 1024
+    texts = [text[:longest] for text in HOSTILE]
+    for text in texts:
+        await output.write(binding, Datum(text, "string"))
+    trigger.listen(replace(SETTINGS, encoding=encoding))
+    await eventually(lambda: len(trigger.seen) == len(texts))
+    assert sorted(text for text, _ in trigger.seen) == sorted(texts)
+    with pytest.raises(HttpResponseError):
+        await output.write(binding, Datum("x" * (longest + 1), "string"))
+
+
+async def test_bytes_that_are_no_text_arrive_whole_under_base64(trigger: QueueTrigger) -> None:
+    output = QueueOutput(trigger.storage, "base64")
+    binding = Binding("out", "queue", "OUT", {"queueName": trigger.name, "connection": "Store"})
+    await output.write(binding, Datum(bytes(range(256)), "bytes"))
+    trigger.listen(replace(SETTINGS, encoding="base64"))
+    await eventually(lambda: trigger.messages)
+    assert trigger.messages[0].get_body() == bytes(range(256))
+
+
+async def test_a_function_gets_the_metadata_of_its_message(trigger: QueueTrigger) -> None:
+    await trigger.queue.create_queue()
+    sent = await trigger.queue.send_message("bad one", time_to_live=3600)
+    trigger.listen()
+    await eventually(lambda: len(trigger.messages) == 3)
+    first, second, _ = trigger.messages
+    assert (first.id, first.dequeue_count, second.dequeue_count) == (sent.id, 1, 2)
+    assert first.pop_receipt
+    assert first.pop_receipt != second.pop_receipt
+    assert first.insertion_time == sent.inserted_on
+    assert first.expiration_time == sent.expires_on
+    assert first.time_next_visible
+    hidden = first.time_next_visible - datetime.now(UTC)
+    assert timedelta(minutes=9) < hidden <= timedelta(minutes=10)
+
+
+async def test_a_name_in_capitals_is_the_queue_in_small_letters(trigger: QueueTrigger) -> None:
+    await trigger.queue.create_queue()
+    await trigger.queue.send_message("one")
+    trigger.name = trigger.name.upper()
+    trigger.listen()
+    await eventually(lambda: trigger.seen == [("one", 1)])
+    trigger.name = trigger.name.lower()
+
+
+@pytest.mark.derived
+@pytest.mark.parametrize(
+    ("datum", "messages"),
+    [
+        (Datum("plain", "string"), ["plain"]),
+        (Datum('{"a": 1}', "string"), ['{"a": 1}']),
+        (Datum('["a", {"b": 2}, 3, true]', "string"), ["a", '{"b": 2}', "3", "True"]),
+        (Datum('{"id": null, "body": "x"}', "json"), ['{"id": null, "body": "x"}']),
+        (Datum('[{"id": null, "body": "x"}, "y"]', "json"), ['{"id": null, "body": "x"}', "y"]),
+        (Datum("[]", "json"), []),
+    ],
+)
+def test_text_that_is_a_json_list_gives_a_message_an_element(datum: Datum, messages: list[str]) -> None:
+    assert [content.decode() for content in message_contents(datum)] == messages
+
+
+@pytest.mark.derived
+def test_text_in_brackets_that_is_no_json_fails_the_call() -> None:
+    with pytest.raises(ValueError, match="Expecting value"):
+        message_contents(Datum("[done]", "string"))
+
+
+@pytest.mark.parametrize("text", ["not base64!", "YQ", "YQ=", "YQ==YQ==", "YQ\u00e9=", "=", "Y*Q="])
+def test_malformed_base64_is_told_apart(text: str) -> None:
+    with pytest.raises(UndecodableMessage, match=r"Message decoding has failed! Check MessageEncoding"):
+        decode_text(text, "base64")
+
+
+def test_base64_may_be_wrapped_and_empty() -> None:
+    assert decode_text(" Y\r\nQ= =\t", "base64") == b"a"
+    assert decode_text(None, "base64") == decode_text("", "base64") == decode_text(None, "none") == b""
+
+
+def queue_settings(**values: object) -> Any:
+    return read_queue_settings(HostJson({"extensions": {"queues": values}}))
+
+
+def test_the_defaults_of_host_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    found = queue_settings()
+    assert (found.batch_size, found.new_batch_threshold, found.max_dequeue_count) == (16, 24, 5)
+    assert (found.visibility_timeout, found.encoding) == (timedelta(0), "base64")
+    assert (found.lease, found.has_development_lease) == (timedelta(minutes=10), False)
+    assert queue_settings(batchSize=5).new_batch_threshold == 6
+    assert queue_settings(newBatchThreshold=0).new_batch_threshold == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("batchSize", 0),
+        ("batchSize", 33),
+        ("newBatchThreshold", -1),
+        ("maxDequeueCount", 0),
+        ("visibilityTimeout", "-00:00:01"),
+        ("visibilityTimeout", "8.00:00:00"),
+        ("visibilityTimeout", "soon"),
+        ("maxPollingInterval", "00:00:00.05"),
+        ("messageEncoding", "utf8"),
+    ],
+)
+def test_values_out_of_range_stop_the_host(key: str, value: object) -> None:
+    with pytest.raises(HostStartError, match=f"extensions.queues.{key}"):
+        queue_settings(**{key: value})
 
 
 QUEUE_FUNCTIONS = ("start", "--functions", "work", "put", "put_many")
