@@ -193,5 +193,6 @@ def _durable_functions(app: LoadedApp) -> DurableFunctions:
         activities={f.durable_name.lower(): f for f in app.of_type("activityTrigger")},
         absent=frozenset(app.absent_activities),
         entities={f.durable_name.lower(): f for f in app.of_type("entityTrigger")},
+        absent_orchestrators=frozenset(app.absent_orchestrators),
         absent_entities=frozenset(app.absent_entities),
     )

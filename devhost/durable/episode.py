@@ -38,8 +38,8 @@ class OrchestratorMissing(Exception):
 class DurableFunctions:
     """What can run, by lower-case durable name.
 
-    `absent` and `absent_entities` name activities and entities that the app declares and that cannot run now
-    (disabled, refused, left out).
+    `absent` (activities), `absent_orchestrators` and `absent_entities` name those that the app declares and
+    that cannot run now (disabled, refused, left out).
     """
 
     orchestrators: Mapping[str, FunctionDefinition]
@@ -47,6 +47,7 @@ class DurableFunctions:
     absent: frozenset[str] = frozenset()
     entities: Mapping[str, FunctionDefinition] = field(default_factory=dict)
     absent_entities: frozenset[str] = frozenset()
+    absent_orchestrators: frozenset[str] = frozenset()
 
 
 async def run_episode(
@@ -144,7 +145,7 @@ def _require_function(decision: Decision, functions: DurableFunctions) -> None:
         ):
             raise OrchestrationFault(_unknown(decision.name, "activity", functions.activities))
     elif decision.kind is DecisionKind.SUB_ORCHESTRATION:
-        if name not in functions.orchestrators:
+        if name not in functions.orchestrators and name not in functions.absent_orchestrators:
             raise OrchestrationFault(_unknown(decision.name, "orchestrator", functions.orchestrators))
         if decision.instance_id.startswith("@"):
             raise OrchestrationFault("The id of a sub-orchestration must not begin with @.")

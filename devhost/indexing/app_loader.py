@@ -32,13 +32,14 @@ _MODULE_MISSING = (
 class LoadedApp:
     """The functions that can run, and for each refused one the reason.
 
-    `absent_activities` and `absent_entities` are the lower-case durable names of those that are declared and
-    cannot run now.
+    `absent_activities`, `absent_orchestrators` and `absent_entities` are the lower-case durable names of
+    those that are declared and cannot run now.
     """
 
     functions: list[FunctionDefinition] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     absent_activities: set[str] = field(default_factory=set)
+    absent_orchestrators: set[str] = field(default_factory=set)
     absent_entities: set[str] = field(default_factory=set)
 
     def of_type(self, trigger_type: str) -> list[FunctionDefinition]:
@@ -117,6 +118,7 @@ def index_functions(
             continue
         app.functions.append(definition)
     app.absent_activities = _absent(app, signed, "activityTrigger", "activity")
+    app.absent_orchestrators = _absent(app, signed, "orchestrationTrigger", "orchestration")
     app.absent_entities = _absent(app, signed, "entityTrigger", "entityName")
     return app
 

@@ -22,6 +22,7 @@ from devhost.indexing.function_binding import Binding, FunctionDefinition
 from devhost.indexing.function_signature import read_signature
 from devhost.invocation.invoker import Invoker
 
+_MOST_STEPS = 10_000
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -106,8 +107,11 @@ class Simulation:
     async def run(self, *, between: Callable[[], None] = lambda: None) -> None:
         """Step until nothing is left to do; `between` is called before each step."""
         between()
-        while await self.step():
+        for _ in range(_MOST_STEPS):
+            if not await self.step():
+                return
             between()
+        raise AssertionError("the simulation comes to no end")
 
     async def step(self) -> bool:
         """Do one piece of work, or let time pass; False when there is nothing to wait for."""

@@ -1,12 +1,14 @@
 """B5.6, sub-orchestrations: their ids, their parents, their failures and retries."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import azure.durable_functions as df
 import pytest
 
+from devhost.durable.episode import OrchestratorMissing
 from devhost.durable.history import EventType, Status, execution_started
 from tests.devhost.orchestrations import SDK_WARNINGS, TRIES, Context, Simulate, Steps
 from tests.devhost.simulation import START
@@ -261,3 +263,22 @@ async def test_a_parent_runs_until_a_child_that_lost_has_ended(simulate: Simulat
     simulation.raise_event("end", None, instance_id="child")
     await simulation.run()
     assert simulation.instance().output == '"first"'
+
+
+async def test_a_child_whose_function_is_away_waits_in_the_hub(simulate: Simulate) -> None:
+    def parent(context: Context) -> Steps:
+        return (yield context.call_sub_orchestrator("child", 1))["number"]
+
+    simulation = simulate(parent, child)
+    complete = simulation._functions
+    without = {name: one for name, one in complete.orchestrators.items() if name != "child"}
+    away = frozenset({"child"})
+    simulation._functions = replace(complete, orchestrators=without, absent_orchestrators=away)
+    simulation.start("parent")
+    await simulation._run_instance("i")
+    with pytest.raises(OrchestratorMissing, match="child"):
+        await simulation._run_instance("i-1:0")
+    assert simulation.instance().status is Status.RUNNING
+    simulation._functions = complete
+    await simulation.run()
+    assert simulation.instance().output == "2"
