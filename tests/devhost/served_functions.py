@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+import azure.functions as func
 from yarl import URL
 
 from devhost.command.listening import listening_socket
@@ -38,6 +39,16 @@ def http_function(
     signature = read_signature(name, user_function, bindings)
     is_async = inspect.iscoroutinefunction(user_function)
     return FunctionDefinition(name, user_function, trigger, bindings, signature, is_async=is_async)
+
+
+def named(name: str) -> Callable[[func.HttpRequest], str]:
+    """A function of this name that answers with it."""
+
+    def function(req: func.HttpRequest) -> str:
+        return name
+
+    function.__name__ = name
+    return function
 
 
 @dataclass

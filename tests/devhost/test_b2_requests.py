@@ -3,20 +3,17 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable
 from typing import Any
 
 import azure.functions as func
 import pytest
 from aiohttp import web
-from azure.functions.http import HttpRequest, HttpRequestConverter, HttpResponseConverter
-from azure.functions.meta import Datum
+from azure.functions.http import HttpRequest, HttpRequestConverter
 
 from devhost.http.http_request import http_datum, http_object
-from devhost.http.http_response import http_response
 from devhost.http.http_settings import HttpSettings
 from devhost.http.request_path import read_path
-from tests.devhost.served_functions import Served, http_function, serving
+from tests.devhost.served_functions import Served, http_function, named, serving
 
 
 async def tell(req: func.HttpRequest) -> func.HttpResponse:
@@ -37,14 +34,6 @@ async def told(served: Served, method: str, path: str, **options: Any) -> dict[s
     assert status == 200, text
     found: dict[str, Any] = json.loads(text)
     return found
-
-
-def named(name: str) -> Callable[[func.HttpRequest], str]:
-    def function(req: func.HttpRequest) -> str:
-        return name
-
-    function.__name__ = name
-    return function
 
 
 async def test_a_request_reaches_the_function_whole() -> None:
@@ -356,70 +345,3 @@ def _json_or_error(request: func.HttpRequest) -> object:
         return request.get_json()
     except ValueError as error:
         return (type(error), str(error))
-
-
-RESPONSES = [
-    func.HttpResponse("text"),
-    func.HttpResponse(b"\x00\xff", mimetype="application/octet-stream"),
-    func.HttpResponse("ä", charset="latin-1"),
-    func.HttpResponse("{}", mimetype="application/json", status_code=201),
-    func.HttpResponse(headers={"Content-Type": "text/csv", "X-A": "1"}, status_code=204),
-    func.HttpResponse("x", headers={"content-length": "99", "Location": "/y"}, status_code=302),
-]
-
-
-@pytest.mark.parametrize("response", RESPONSES)
-def test_a_response_is_the_one_that_the_librarys_converter_makes(response: func.HttpResponse) -> None:
-    direct = http_response(Datum(response, "object"))
-    converted = http_response(HttpResponseConverter.encode(response, expected_type=None))
-    assert direct.status == converted.status
-    assert direct.body == converted.body
-    assert sorted((n.lower(), v) for n, v in direct.headers.items()) == sorted(
-        (n.lower(), v) for n, v in converted.headers.items()
-    )
-
-
-async def test_cookies_are_headers_of_their_own() -> None:
-    async def bakes(req: func.HttpRequest) -> func.HttpResponse:
-        response = func.HttpResponse("x")
-        response.headers.add("Set-Cookie", "a=1; Path=/; HttpOnly")
-        response.headers.add("Set-Cookie", "b=2; Max-Age=3")
-        return response
-
-    async with serving(http_function(bakes)) as served:
-        _, headers = await served.headers("GET", "/api/bakes")
-        assert headers.getall("Set-Cookie") == ["a=1; HttpOnly; Path=/", "b=2; Max-Age=3"]  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        {"headers": {"bad name": "x"}},
-        {"headers": {"X": "a\x00b"}},
-        {"headers": {"X": "\ud800"}},
-        {"mimetype": "text/plain\r\nX: y"},
-        {"status_code": 42},
-    ],
-)
-async def test_what_http_cannot_carry_is_an_empty_500(given: dict[str, Any]) -> None:
-    async def bad(req: func.HttpRequest) -> func.HttpResponse:
-        return func.HttpResponse("x", **given)
-
-    async with serving(http_function(bad)) as served:
-        status, text = await served.call("GET", "/api/bad")
-        assert (status, text) == (500, "")
-
-
-@pytest.mark.parametrize("value", [None, {"a": 1}, 5, b"bytes", ["x"]])
-async def test_a_value_that_is_no_response_is_an_empty_500(value: object) -> None:
-    async def gives(req):  # type: ignore[no-untyped-def]
-        return value
-
-    async with serving(http_function(gives)) as served:
-        assert await served.call("GET", "/api/gives") == (500, "")
-
-
-async def test_a_text_is_a_response() -> None:
-    async with serving(http_function(named("hello"))) as served:
-        status, headers = await served.headers("GET", "/api/hello")
-        assert (status, headers["Content-Type"]) == (200, "text/plain; charset=utf-8")
