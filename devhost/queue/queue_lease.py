@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from contextlib import suppress
 from datetime import timedelta
 
 from azure.core.exceptions import AzureError, HttpResponseError
@@ -64,8 +63,7 @@ class QueueLease:
         # Not in the middle of a renewal: its new pop receipt would be lost, and the message with it.
         async with self._updating:
             self._renewal.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._renewal
+        await asyncio.gather(self._renewal, return_exceptions=True)
 
     async def delete(self) -> None:
         """The message is done. One that is no longer ours is left. Raises AzureError."""

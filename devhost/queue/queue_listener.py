@@ -5,7 +5,7 @@ import logging
 from contextlib import suppress
 from datetime import timedelta
 
-from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient
 
@@ -73,7 +73,7 @@ class QueueListener:
             except ResourceNotFoundError:
                 self._note_trouble("")  # the trigger does not create its queue; it waits for it
             except AzureError as error:
-                self._note_trouble(type(error).__name__)
+                self._note_trouble(_reason(error))
             except Exception:  # the host's own loop: it must outlive whatever the storage client raises
                 logger.exception("Polling the queue '%s' failed", self._queue_name)
             if not messages:
@@ -122,7 +122,7 @@ class QueueListener:
                 "Queue message %s of '%s' could not be settled (%s); it will come again.",
                 message.id,
                 self._queue_name,
-                type(error).__name__,
+                _reason(error),
             )
         except Exception:  # the host's own loop: one message's trouble must not stop the others
             logger.exception("Queue message %s of '%s' failed in the host", message.id, self._queue_name)
@@ -171,3 +171,10 @@ class QueueListener:
         # The copy comes first: a death in between loses nothing.
         await send_creating(self._poison, lease.message.content or "")
         await lease.delete()
+
+
+def _reason(error: AzureError) -> str:
+    """What went wrong, without the message: it may hold what the service was sent."""
+    if isinstance(error, HttpResponseError) and error.status_code:
+        return f"{type(error).__name__} {error.status_code}"
+    return type(error).__name__

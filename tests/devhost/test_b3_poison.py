@@ -1,5 +1,6 @@
 """A message's way to the poison queue, statement by statement, on queues that only keep notes."""
 
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -51,18 +52,20 @@ def notes() -> Notes:
     return Notes()
 
 
-async def process(notes: Notes, *, dequeue_count: int) -> None:
+async def process(
+    notes: Notes, *, dequeue_count: int, queue_name: str = "work", encoding: str = "none"
+) -> None:
     """Take one bad message through the listener."""
 
     async def work(msg: func.QueueMessage) -> None:
         notes.calls.append(("run", str(msg.dequeue_count)))
         raise ValueError
 
-    trigger = Binding("msg", "queueTrigger", "IN", {"queueName": "work"})
+    trigger = Binding("msg", "queueTrigger", "IN", {"queueName": queue_name})
     signature = read_signature("work", work, [trigger])
     function = FunctionDefinition("work", work, trigger, (trigger,), signature, is_async=True)
     storage: Any = notes
-    listener = QueueListener(function, Invoker("/", None), storage, SETTINGS)
+    listener = QueueListener(function, Invoker("/", None), storage, replace(SETTINGS, encoding=encoding))
     message = QueueMessage(content="bad")
     message.id, message.pop_receipt, message.dequeue_count = "id", "first", dequeue_count
     await listener._process(message)
@@ -87,3 +90,25 @@ async def test_a_message_whose_poison_copy_failed_is_left(notes: Notes) -> None:
 async def test_a_message_that_was_taken_too_often_is_poisoned_without_a_run(notes: Notes) -> None:
     await process(notes, dequeue_count=4)
     assert notes.calls == [("send", "work-poison", "bad"), ("delete", "work")]
+
+
+@pytest.mark.parametrize("name", ["work-poison", "w" * 57, "w" * 63])
+async def test_a_queue_without_a_poison_queue_leaves_the_message_invisible(notes: Notes, name: str) -> None:
+    await process(notes, dequeue_count=3, queue_name=name)
+    await process(notes, dequeue_count=4, queue_name=name)
+    assert notes.calls == [("run", "3")]
+
+
+@pytest.mark.parametrize("name", ["w" * 56, "3po", "a-b"])
+async def test_a_poison_queue_has_the_name_of_its_queue(notes: Notes, name: str) -> None:
+    await process(notes, dequeue_count=4, queue_name=name)
+    assert notes.calls == [("send", f"{name}-poison", "bad"), ("delete", name)]
+
+
+@pytest.mark.derived
+async def test_what_cannot_be_decoded_is_copied_as_it_is_and_not_run(
+    notes: Notes, caplog: pytest.LogCaptureFixture
+) -> None:
+    await process(notes, dequeue_count=1, encoding="base64")
+    assert notes.calls == [("send", "work-poison", "bad"), ("delete", "work")]
+    assert "Message decoding has failed! Check MessageEncoding settings" in caplog.text
