@@ -1,6 +1,8 @@
 """Contract B3: nothing is lost and nothing doubled when storage fails, hangs, goes away and comes back."""
 
 import asyncio
+import uuid
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +12,16 @@ import pytest
 
 from devhost.storage.storage_connection import StorageConnections
 from local.azurite import Azurite, start_azurite, wait_for_azurite
-from tests.devhost.queue_trigger import SETTINGS, FaultProxy, QueueTrigger, eventually
+from tests.devhost.conftest import StartHost
+from tests.devhost.host_process import until
+from tests.devhost.queue_trigger import (
+    SETTINGS,
+    FaultProxy,
+    QueueTrigger,
+    eventually,
+    queue_of,
+    texts_in,
+)
 
 SHORT = replace(SETTINGS, lease=timedelta(seconds=3))
 
@@ -217,3 +228,33 @@ async def test_a_stopped_azurite_loses_nothing_and_doubles_nothing_but_what_was_
                 await listener.stop(5)
             await storage.close()
             await azurite.stop()
+
+
+def test_a_host_that_is_killed_again_and_again_loses_no_message_and_doubles_those_in_hand_only(
+    start_host: StartHost, azurite: Azurite
+) -> None:
+    name, in_hand, kills = f"k{uuid.uuid4().hex[:12]}", 4, 2
+    settings = {
+        "WorkQueue": name,
+        "AzureWebJobsStorage": azurite.connection_string,
+        "DEVHOST_QUEUE_LEASE": "00:00:02",
+        "AzureFunctionsJobHost__extensions__queues__batchSize": str(in_hand),
+        "AzureFunctionsJobHost__extensions__queues__newBatchThreshold": "0",
+    }
+    texts = [f"sleep 0.1 {number}" for number in range(24)]
+    with queue_of(azurite, name) as queue, queue_of(azurite, f"{name}-poison") as poison:
+        queue.create_queue()
+        for text in texts:
+            queue.send_message(text)
+        for killed in range(1, kills + 1):
+            host = start_host(arguments=("start", "--functions", "work"), environment=settings)
+            until(lambda: len(host.noted("work")) > 10 * killed, seconds=30, why=host.log)  # noqa: B023 (run at once)
+            host.kill()
+        host = start_host(arguments=("start", "--functions", "work"), environment=settings)
+        until(lambda: queue.get_queue_properties().approximate_message_count == 0, seconds=30, why=host.log)
+        assert host.stop() == 0
+        assert texts_in(poison) == []
+    ended = Counter(line.removesuffix(" done") for line in host.noted("work") if line.endswith(" done"))
+    begun = Counter(line.rpartition(" ")[0] for line in host.noted("work") if not line.endswith(" done"))
+    assert set(ended) == set(texts)
+    assert begun.total() - len(texts) <= kills * in_hand
