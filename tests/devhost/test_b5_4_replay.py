@@ -2,9 +2,11 @@
 
 import json
 import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import azure.durable_functions as df
 import pytest
 
 from devhost.durable.episode import EpisodeAbandoned
@@ -200,3 +202,27 @@ async def test_a_termination_acts_at_once_and_keeps_its_reason(simulate: Simulat
     assert (instance.status, instance.output) == (Status.TERMINATED, "no longer needed")
     assert instance.custom_status == '"waiting"'
     assert simulation.hub.next_timer() is None
+
+
+@pytest.mark.parametrize("way", ["goes on", "ends", "starts over", "fails"])
+async def test_a_signal_is_sent_whatever_becomes_of_the_execution_in_that_step(
+    simulate: Simulate, way: str
+) -> None:
+    def signals(context: Context) -> Steps:
+        context.signal_entity(df.EntityId("counter", "k"), "add", 1)
+        if way == "goes on":
+            yield context.wait_for_external_event("never")
+        elif way == "starts over":
+            context.continue_as_new(1)
+        elif way == "fails":
+            raise ValueError("no")
+
+    simulation = simulate(signals)
+    simulation._functions = replace(simulation._functions, absent_entities=frozenset({"counter"}))
+    simulation.start("signals")
+    await simulation._run_instance("i")
+    work = simulation.hub.load_entity("@counter@k")
+    assert work is not None
+    (request,) = map(json.loads, work.messages)
+    assert (request["op"], request["signal"], request["input"]) == ("add", True, '"1"')
+    assert (request["parent"], request["parentExecution"]) == ("i", "i-1")
