@@ -42,4 +42,9 @@ def app_of(*orchestrators: Orchestrator) -> df.DFApp:
             raise ValueError(f"try {TRIES[wish['key']]}")
         return "at last"
 
+    @app.entity_trigger(context_name="context")  # type: ignore[untyped-decorator]
+    def counter(context: Any) -> None:
+        context.set_state(context.get_state(lambda: 0) + context.get_input())
+        context.set_result(context.get_state())
+
     return app
