@@ -98,13 +98,6 @@ class Host:
 
     def complaints(self) -> list[str]:
         """Lines of the log that tell of trouble in the host itself."""
-        words = (
-            "failed in the host",
-            "is lost",
-            "Non-Deterministic",
-            "sqlite3.",
-            "could not be",
-            "stays Running",
-        )
+        words = ("failed in the host", "is lost", "Non-Deterministic", "sqlite3.", "stays Running")
         lines = self.log.read_text("utf-8", "replace").splitlines()
         return [line for line in lines if any(word in line for word in words)]
