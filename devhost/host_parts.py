@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from devhost.admin.admin_api import AdminApi
+from devhost.admin.key_api import KeyApi
 from devhost.blob.blob_input import BlobInput
 from devhost.blob.blob_output import BlobOutput
 from devhost.durable.client_binding import DurableClientUrls
@@ -15,12 +17,10 @@ from devhost.durable.episode import DurableFunctions
 from devhost.durable.management_api import ManagementApi
 from devhost.durable.task_hub import TaskHub
 from devhost.host_settings import HostSettings
-from devhost.http.admin_api import AdminApi
 from devhost.http.authorization import Authorization
 from devhost.http.cors import CorsPolicy
 from devhost.http.host_keys import DURABLE_KEY, HostKeys
 from devhost.http.http_listener import HttpListener
-from devhost.http.key_api import KeyApi
 from devhost.indexing.app_loader import LoadedApp
 from devhost.invocation.invoker import Invoker
 from devhost.page.function_page import FunctionPage

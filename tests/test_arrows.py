@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,48 @@ def test_function_app_lists_and_decides_nothing() -> None:
     tree = ast.parse((ROOT / "function_app.py").read_text("utf-8"))
     deciding = (ast.If, ast.For, ast.While, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Try)
     assert not [node for node in ast.walk(tree) if isinstance(node, deciding)]
+
+
+# The rooms of devhost, lowest first: a room knows those of the lines above it, and none beside it.
+DEVHOST_LAYERS: list[set[str]] = [
+    {"app_settings", "errors", "storable_text", "timespan"},
+    {"host_json_keys", "json_file"},
+    {"host_json"},
+    {"log_level"},
+    {"host_log", "storage"},
+    {"indexing"},
+    {"invocation"},
+    {"blob", "durable", "http", "queue", "timer"},
+    {"admin", "banner", "host_settings", "trigger_languages"},
+    {"page"},
+    {"host_parts"},
+    {"host"},
+    {"command"},
+    {"__main__"},
+]
+
+
+def test_no_room_of_devhost_knows_one_above_or_beside_it() -> None:
+    layer_of = {room: number for number, layer in enumerate(DEVHOST_LAYERS) for room in layer}
+    for module in modules("devhost"):
+        path = module.relative_to(ROOT / "devhost").with_suffix("")
+        if path.name == "__init__":
+            continue
+        room = path.parts[0]
+        for name in imports(module):
+            if not name.startswith("devhost."):
+                continue
+            other = name.split(".")[1]
+            is_below = layer_of[other] < layer_of[room]
+            assert room == other or is_below, f"{name_of(module)} imports {name}"
+
+
+def test_no_module_of_devhost_imports_itself_by_way_of_others() -> None:
+    known = {name_of(module).removesuffix(".py").replace("/", "."): module for module in modules("devhost")}
+    graph: dict[str, set[str]] = {}
+    for name, module in known.items():
+        wanted = {part for given in imports(module) for part in (given, given.rpartition(".")[0])}
+        graph[name] = wanted & known.keys()
+    order = TopologicalSorter(graph)
+    order.prepare()  # raises CycleError, which names the circle
+    assert order.is_active()

@@ -10,11 +10,11 @@ import azure.functions as func
 import pytest
 from aiohttp import web
 
+from devhost.admin.key_api import KeyApi
 from devhost.durable.client_binding import RPC_PATH, WEBHOOK_PATH
 from devhost.errors import HostStartError
 from devhost.http.authorization import Authorization
 from devhost.http.host_keys import DURABLE_KEY, HostKeys, Level
-from devhost.http.key_api import KeyApi
 from tests.devhost.conftest import StartHost
 from tests.devhost.served_functions import Served, http_function, serving
 from tests.devhost.written_app import write_app
