@@ -98,6 +98,13 @@ class Host:
 
     def complaints(self) -> list[str]:
         """Lines of the log that tell of trouble in the host itself."""
-        words = ("failed in the host", "is lost", "Non-Deterministic", "sqlite3.", "stays Running")
+        words = (
+            "failed in the host",
+            "is lost",
+            "Non-Deterministic",
+            "sqlite3.",
+            "be looked at",
+            "stays Run",
+        )
         lines = self.log.read_text("utf-8", "replace").splitlines()
         return [line for line in lines if any(word in line for word in words)]
