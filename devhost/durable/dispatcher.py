@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +14,7 @@ from devhost.durable.episode import DurableFunctions, EpisodeAbandoned, Orchestr
 from devhost.durable.group_commit import GroupCommit
 from devhost.durable.http_activity import HttpActivity
 from devhost.durable.http_polling import USUAL_PAUSE
+from devhost.durable.new_work import NewWork
 from devhost.durable.orchestration_timers import OrchestrationTimers
 from devhost.durable.records import Committed
 from devhost.durable.sdk_shortcuts import take_shortcuts
@@ -68,7 +69,7 @@ class Dispatcher:
         most = most or Concurrency.usual()
         self._hub, self._functions, self._invoker, self._clock = hub, functions, invoker, clock
         self._most_operations = most_operations
-        self._commits = GroupCommit(hub)
+        self._new_work, self._commits = NewWork(hub), GroupCommit(hub)
         self._entity_run = EntityRun(functions, invoker, clock)
         self._http, self._http_pause = HttpActivity(), http_pause
         self._activity_run = ActivityRun(hub, self._commits, functions, invoker, clock, self._http)
@@ -79,7 +80,6 @@ class Dispatcher:
         self._gathering: dict[str, asyncio.TimerHandle] = {}
         self._step_seconds: dict[str, float] = {}  # of long steps only
         self._missing: set[str] = set()  # names of functions that were logged as not there
-        self._last_activity = 0  # the highest id that was ever queued
         self._stands_by = False
         self._loops: list[asyncio.Task[None]] = []
 
@@ -91,7 +91,7 @@ class Dispatcher:
         """Take up what the hub holds, from this run or an earlier one; `is_shared`: others write into it."""
         self._stands_by = False
         take_shortcuts()
-        self._take_up()
+        self.dispatch(self._new_work.look())
         loops = [self._timers.run(), *([self._watch()] if is_shared else [])]
         self._loops = [asyncio.get_running_loop().create_task(loop) for loop in loops]
 
@@ -124,18 +124,14 @@ class Dispatcher:
         """Take up the work that a transaction has made."""
         if self._stands_by:
             return
-        self._put_activities(committed.activities)
+        for activity_id in committed.activities:
+            self._activities.put(activity_id)
         for instance_id in committed.wake_instances:
             self.wake(instance_id)
         for entity_id in committed.wake_entities:
             self.wake_entity(entity_id)
         if committed.has_timers:
             self._timers.note(self._clock())
-
-    def _put_activities(self, activity_ids: Sequence[int]) -> None:
-        for activity_id in activity_ids:
-            self._activities.put(activity_id)
-        self._last_activity = max([self._last_activity, *activity_ids])
 
     async def _step(self, instance_id: str) -> None:
         episode = self._hub.load_episode(instance_id)
@@ -217,16 +213,6 @@ class Dispatcher:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             try:
-                if self._hub.was_changed_elsewhere():
-                    self._take_up()
+                self.dispatch(self._new_work.look_when_changed())
             except Exception:  # the host's own loop: what comes must go on being found
                 logger.exception("The hub could not be looked at; trying again")
-
-    def _take_up(self) -> None:
-        """Take up what the hub has and this process does not know."""
-        self._timers.note(self._clock())
-        self._put_activities(self._hub.pending_activity_ids(after=self._last_activity))
-        for instance_id in self._hub.waiting_instances():
-            self.wake(instance_id)
-        for entity_id in self._hub.waiting_entities():
-            self.wake_entity(entity_id)

@@ -17,10 +17,12 @@ class EntityStore(HubFile):
         with self._transaction():
             self._add_entity_message(entity_id, body)
 
-    def waiting_entities(self) -> list[str]:
-        """Ids of the entities that have requests, in the order in which those came."""
+    def waiting_entities(self, *, after: int = 0) -> list[str]:
+        """Ids of the entities that have requests of ids above one, in the order in which those came."""
         rows = self._db.execute(
-            "SELECT entity_id FROM entity_messages GROUP BY entity_id ORDER BY MIN(message_id)"
+            "SELECT entity_id FROM entity_messages WHERE message_id > ? GROUP BY entity_id"
+            " ORDER BY MIN(message_id)",
+            (after,),
         )
         return [row[0] for row in rows]
 

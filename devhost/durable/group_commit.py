@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from devhost.durable.hub_file import HubFile
+from devhost.durable.hub_file import GroupLost, HubFile
 
 Result = TypeVar("Result")
 
@@ -30,20 +30,25 @@ class GroupCommit:
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
-        outcomes: list[tuple[asyncio.Future[Any], Any, Exception | None]] = []
+        changes = [change for change, _ in waiting]
         try:
             with self._hub.group():
-                for change, written in waiting:
-                    try:
-                        outcomes.append((written, change(), None))
-                    except Exception as error:  # noqa: BLE001 (its caller gets it; the others' writes stay)
-                        outcomes.append((written, None, error))
+                outcomes = [_outcome(change) for change in changes]
+        except GroupLost:
+            outcomes = [_outcome(change) for change in changes]  # one spoiled it for all: each for itself
         except Exception as error:  # noqa: BLE001 (every caller gets it: nothing was stored)
-            outcomes = [(written, None, error) for _, written in waiting]
-        for written, result, failure in outcomes:
+            outcomes = [(None, error)] * len(changes)
+        for (_, written), (result, failure) in zip(waiting, outcomes, strict=True):
             if written.cancelled():
                 continue
             if failure is not None:
                 written.set_exception(failure)
             else:
                 written.set_result(result)
+
+
+def _outcome(change: Callable[[], Any]) -> tuple[Any, Exception | None]:
+    try:
+        return change(), None
+    except Exception as error:  # noqa: BLE001 (its caller gets it; the others' writes stay)
+        return None, error

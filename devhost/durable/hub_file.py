@@ -14,6 +14,10 @@ from devhost.durable.hub_schema import bring_up_to_date
 _to_json = msgspec.json.Encoder().encode
 
 
+class GroupLost(Exception):
+    """SQLite itself rolled the shared transaction back, as it does on a full disk: nothing is stored."""
+
+
 class HubFile:
     """An open task hub. All calls are short and come from one thread."""
 
@@ -36,17 +40,26 @@ class HubFile:
 
     @contextmanager
     def group(self) -> Iterator[None]:
-        """Make the transactions inside one write to the file; each of them stays whole or leaves nothing."""
+        """Make the transactions inside one write to the file; each of them stays whole or leaves nothing.
+
+        Raises GroupLost.
+        """
         with self._bracketed("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"):
             self._is_grouped = True
             try:
                 yield
             finally:
                 self._is_grouped = False
+            self._require_group()
+
+    def _require_group(self) -> None:
+        if not self._db.in_transaction:
+            raise GroupLost
 
     @contextmanager
     def _transaction(self) -> Iterator[Any]:
         if self._is_grouped:
+            self._require_group()  # a savepoint of its own would be a transaction of its own
             brackets = ("SAVEPOINT one", "RELEASE one", "ROLLBACK TO one")
         else:
             brackets = ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
@@ -72,6 +85,14 @@ class HubFile:
     def _data_version(self) -> int:
         """A number that changes with each transaction of another connection (SQLite documentation)."""
         return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
+    def newest_message_ids(self) -> tuple[int, int]:
+        """The highest ids of the messages to instances and of those to entities that wait; 0 for none."""
+        newest: tuple[int, int] = self._db.execute(
+            "SELECT COALESCE((SELECT MAX(message_id) FROM messages), 0),"
+            " COALESCE((SELECT MAX(message_id) FROM entity_messages), 0)"
+        ).fetchone()
+        return newest
 
     def _add_message(self, instance_id: str, execution_id: str | None, event: Event) -> None:
         self._db.execute(

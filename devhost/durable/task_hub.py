@@ -22,10 +22,12 @@ _ACTIVITY_COLUMNS = "activity_id, instance_id, execution_id, task_id, name, inpu
 class TaskHub(RewindStore, InstanceOverview, TimerStore, EntityStore):
     """The store of one hub."""
 
-    def waiting_instances(self) -> list[str]:
-        """Ids of the instances that have messages, in the order in which those came."""
+    def waiting_instances(self, *, after: int = 0) -> list[str]:
+        """Ids of the instances that have messages of ids above one, in the order in which those came."""
         rows = self._db.execute(
-            "SELECT instance_id FROM messages GROUP BY instance_id ORDER BY MIN(message_id)"
+            "SELECT instance_id FROM messages WHERE message_id > ? GROUP BY instance_id"
+            " ORDER BY MIN(message_id)",
+            (after,),
         )
         return [row[0] for row in rows]
 

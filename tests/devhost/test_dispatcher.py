@@ -399,3 +399,42 @@ async def test_a_transaction_that_left_timers_has_them_fired(running: Running) -
     leave_work(running.hub)
     running.dispatcher.dispatch(Committed(has_timers=True))
     await eventually(lambda: running.hub.next_timer() is None)
+
+
+async def test_what_another_process_writes_does_not_hurry_a_step_that_is_to_be_tried_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work_queue, "RETRY_SECONDS", 60)
+    path = tmp_path / "hub.sqlite"
+    running, other = Running(path, is_shared=True), TaskHub(path)
+    running.limit(timedelta(milliseconds=20))
+    running.start("i", "", orchestrator="blocks")
+    await eventually(lambda: running.runs == 1 and running.dispatcher._steps._retries)
+    running.start("j", "quick")
+    for number in range(5):
+        other.store_timer_trigger_status("t", str(number))
+        await asyncio.sleep(0.12)  # longer than between two looks
+    assert running.runs <= 2  # a look may find the first message once more
+    await running.dispatcher.stop(1)
+    running.hub.close()
+    other.close()
+
+
+async def test_a_look_that_fails_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "hub.sqlite"
+    running, other = Running(path, is_shared=True), TaskHub(path)
+    waiting, broken = running.hub.waiting_instances, [True]
+
+    def waiting_instances(*, after: int = 0) -> list[str]:
+        if broken.pop() if broken else False:
+            raise sqlite3.OperationalError("disk I/O error")
+        return waiting(after=after)
+
+    monkeypatch.setattr(running.hub, "waiting_instances", waiting_instances)
+    now = datetime.now(UTC)
+    other.create_instance("i", "1", "calls", execution_started("i", "1", "calls", '"\\"quick\\""', now), now)
+    await eventually(lambda: running.with_status(Status.COMPLETED) == ["i"])
+    assert not broken
+    await running.dispatcher.stop(1)
+    running.hub.close()
+    other.close()

@@ -87,3 +87,15 @@ async def test_a_caller_that_is_gone_does_not_keep_the_others_from_their_results
     gone.cancel()
     await stays
     assert hub.waiting_instances() == ["gone", "stays"]
+
+
+async def test_a_write_that_finds_the_disk_full_spoils_no_other(hub: TaskHub) -> None:
+    """SQLite rolls back all of the shared transaction then, and what comes after would commit itself."""
+    pages = hub._db.execute("PRAGMA page_count").fetchone()[0]
+    hub._db.execute(f"PRAGMA max_page_count = {pages + 5}")
+    large = event(EventType.EVENT_RAISED, NOW, Name="e", Input="1" * 1_000_000)
+    changes = [adding(hub, "before"), lambda: hub.add_event("large", large), adding(hub, "after")]
+    group = GroupCommit(hub)
+    outcomes = await asyncio.gather(*map(group.write, changes), return_exceptions=True)
+    assert [str(outcome) for outcome in outcomes] == ["None", "database or disk is full", "None"]
+    assert hub.waiting_instances() == ["before", "after"]
