@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.durable_host import DurableHost, running_host
+from bench.durable_host import PATIENCE_SECONDS, DurableHost, running_host
 from bench.figures import markdown, percentile, spread
 from bench.options import Options
 from bench.programs import BenchError
@@ -19,7 +19,7 @@ from bench.programs import BenchError
 log = logging.getLogger(__name__)
 INSTANCES, DUE = 10_000, 1_000
 WARM = 500  # instances that end at once: what devhost takes up anyhow is there before it is weighed
-LEAD_SECONDS = 8.0  # from the last start to the second in which some are due
+LEAD_SECONDS = 4.0  # at the least, from the start of those to the second in which they are due
 FAR = timedelta(hours=6)
 EXECUTION_COMPLETED, TIMER_FIRED = 1, 11  # numbers of history events
 
@@ -78,10 +78,14 @@ def _round(place: Path, *, instances: int, due: int) -> Round:
         before = host.resident_bytes
         began = time.perf_counter()
         host.start("wait", [_text(datetime.now(UTC) + FAR)] * (instances - due))
-        second = datetime.now(UTC) + timedelta(seconds=LEAD_SECONDS)
+        _wait_until_all_wait(host, instances - due, patience=PATIENCE_SECONDS)
+        taken = time.perf_counter() - began
+        lead = LEAD_SECONDS + 3 * taken * due / instances
+        second = datetime.now(UTC) + timedelta(seconds=lead)
+        began = time.perf_counter()
         host.start("wait", [_text(second + timedelta(seconds=place / due)) for place in range(due)])
-        _wait_until_all_wait(host, instances, until=second)
-        start_seconds = time.perf_counter() - began
+        _wait_until_all_wait(host, instances, patience=lead)
+        start_seconds = taken + time.perf_counter() - began
         memory = (host.resident_bytes - before) / instances
         time.sleep((second - datetime.now(UTC)).total_seconds() + 1.0)
         _wait_until_ended(host, WARM + due)
@@ -98,10 +102,11 @@ def _text(moment: datetime) -> str:
     return moment.isoformat()
 
 
-def _wait_until_all_wait(host: DurableHost, instances: int, *, until: datetime) -> None:
+def _wait_until_all_wait(host: DurableHost, instances: int, *, patience: float) -> None:
     """Raises BenchError when they are not all in their timers before the first is due."""
+    gives_up_at = time.monotonic() + patience
     while _timers(host.hub_path) < instances:
-        if datetime.now(UTC) > until:
+        if time.monotonic() > gives_up_at:
             raise BenchError("the instances were not all in their timers before the first was due")
         time.sleep(0.05)
 
