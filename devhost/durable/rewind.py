@@ -10,12 +10,17 @@ from datetime import datetime
 
 import msgspec
 
-from devhost.durable.history import Event, EventType, Status, event, utc_text
+from devhost.durable.history import Event, EventType, Status, event, sub_orchestration_failed, utc_text
 from devhost.durable.hub_file import event_text
 from devhost.durable.instance_store import InstanceStore
 from devhost.durable.records import Committed, Instance
 
 _ANSWERS = (EventType.TASK_COMPLETED, EventType.TASK_FAILED)
+_CHILD_ANSWERS = (
+    EventType.SUB_ORCHESTRATION_INSTANCE_COMPLETED,
+    EventType.SUB_ORCHESTRATION_INSTANCE_FAILED,
+)
+_GONE = "The instance is gone."
 
 
 class NotFailed(Exception):
@@ -86,8 +91,8 @@ class _Rewinding:
         has_failed_children = False
         for position, item in enumerate(events):
             if item["EventType"] == EventType.SUB_ORCHESTRATION_INSTANCE_FAILED:
-                child = self._failed_child(instance, item["TaskScheduledId"], events)
-                if child is None:
+                child = self._child(instance, item["TaskScheduledId"], events)
+                if child is None or child.status is not Status.FAILED:
                     continue  # it is gone, or ended otherwise since: its failure stands
                 has_failed_children = True
                 self.rewind(child)
@@ -104,11 +109,12 @@ class _Rewinding:
     def _history(self, instance: Instance) -> list[Event]:
         return [msgspec.json.decode(text) for text in self._hub.history(instance.instance_id)]
 
-    def _failed_child(self, instance: Instance, task_id: int, events: list[Event]) -> Instance | None:
+    def _child(self, instance: Instance, task_id: int, events: list[Event]) -> Instance | None:
+        """The sub-orchestration of a task; None when it is gone, or its id has gone to another."""
         kind = EventType.SUB_ORCHESTRATION_INSTANCE_CREATED
         for created in (one for one in events if (one["EventType"], one["EventId"]) == (kind, task_id)):
             child = self._hub.instance(created["InstanceId"])
-            if child is None or child.parent is None or child.status is not Status.FAILED:
+            if child is None or child.parent is None:
                 return None
             parent = (child.parent.instance_id, child.parent.execution_id, child.parent.task_id)
             is_ours = parent == (instance.instance_id, instance.execution_id, task_id)
@@ -124,6 +130,26 @@ class _Rewinding:
         fired = {one["TimerId"] for one in events if one["EventType"] == EventType.TIMER_FIRED}
         for created in _open(events, EventType.TIMER_CREATED, fired):
             self._hub.arm_timer(instance, created)
+        ended = {one["TaskScheduledId"] for one in events if one["EventType"] in _CHILD_ANSWERS}
+        for created in _open(events, EventType.SUB_ORCHESTRATION_INSTANCE_CREATED, ended):
+            self._ask_again(instance, created["EventId"], events)
+
+    def _ask_again(self, instance: Instance, task_id: int, events: list[Event]) -> None:
+        """Have a sub-orchestration answer whose answer was dropped, for the instance had ended then."""
+        child = self._child(instance, task_id, events)
+        if child is None:
+            answer = sub_orchestration_failed(task_id, _GONE, None, self._now)
+        elif child.status is Status.FAILED:
+            self.rewind(child)
+            return
+        elif child.status is Status.COMPLETED:
+            kind = EventType.SUB_ORCHESTRATION_INSTANCE_COMPLETED
+            answer = event(kind, self._now, TaskScheduledId=task_id, Result=child.output)
+        elif child.status.is_final:
+            answer = sub_orchestration_failed(task_id, child.output, None, self._now)
+        else:
+            return  # it answers when it ends
+        self._hub.add_message(instance.instance_id, answer)
 
 
 def _open(events: list[Event], kind: EventType, answered: set[int]) -> Iterator[Event]:

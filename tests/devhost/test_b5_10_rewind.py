@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import azure.durable_functions as df
 import pytest
 
 from devhost.durable.history import EventType, Status
@@ -107,3 +108,92 @@ async def test_only_a_failed_instance_is_rewound(simulate: Simulate) -> None:
         with pytest.raises(NotFailed):
             rewind(simulation, instance_id)
     assert simulation.instance().status is Status.PENDING
+
+
+def failing_once_with_a_child_under_way(kind: str) -> tuple[Any, Any]:
+    """A parent that fails in its second step, and the child that it has started in its first."""
+    steps = iter([True, False])
+
+    def parent(context: Context) -> Steps:
+        call = context.call_sub_orchestrator("child", None, "child")
+        if not next(steps, True):
+            context.set_custom_status(
+                "x" * 20_000
+            )  # more than is taken: the instance fails with what is open
+        try:
+            return (yield call)
+        except Exception as error:  # noqa: BLE001 (the SDK raises nothing more special)
+            return str(error).splitlines()[0].strip()
+
+    def child(context: Context) -> Steps:
+        if kind == "failed":
+            return (yield context.call_activity("flaky", {"key": "child", "failures": 1}))
+        doubled = yield context.call_activity("double", 4)
+        if kind == "terminated":
+            yield context.wait_for_external_event("never")
+        return doubled
+
+    return parent, child
+
+
+@pytest.mark.derived
+@pytest.mark.parametrize(
+    ("kind", "output"),
+    [("completed", 8), ("failed", "at last"), ("terminated", "enough"), ("purged", "The instance is gone.")],
+)
+async def test_a_child_that_ended_when_its_parent_had_failed_answers_it(
+    simulate: Simulate, kind: str, output: object
+) -> None:
+    simulation = simulate(*failing_once_with_a_child_under_way(kind))
+    simulation.start("parent")
+    await simulation._run_instance("i")
+    simulation.raise_event("anything", 1)
+    await simulation._run_instance("i")
+    assert simulation.instance().status is Status.FAILED
+    await simulation.run()
+    if kind == "terminated":
+        simulation.terminate("enough", instance_id="child")
+        await simulation.run()
+    assert simulation.instance("child").status.is_final
+    if kind == "purged":
+        simulation.hub.purge(["child"])
+    rewind(simulation)
+    await simulation.run()
+    assert json.loads(simulation.instance().output or "") == output
+
+
+@pytest.mark.derived
+async def test_a_child_that_still_runs_when_its_failed_parent_is_rewound_answers_once(
+    simulate: Simulate,
+) -> None:
+    simulation = simulate(*failing_once_with_a_child_under_way("completed"))
+    simulation.start("parent")
+    await simulation._run_instance("i")
+    simulation.raise_event("anything", 1)
+    await simulation._run_instance("i")
+    rewind(simulation)
+    await simulation.run()
+    assert json.loads(simulation.instance().output or "") == 8
+    assert simulation.kinds().count(EventType.SUB_ORCHESTRATION_INSTANCE_COMPLETED) == 1
+
+
+@pytest.mark.parametrize("kind", ["activity", "child"])
+async def test_what_was_retried_cannot_be_rewound_as_on_azure(simulate: Simulate, kind: str) -> None:
+    """The timers of the retries stay, and nothing asks for them (durabletask issue 811)."""
+
+    def retries(context: Context) -> Steps:
+        options = df.RetryOptions(100, 2)
+        if kind == "activity":
+            wish = {"key": "i", "failures": 2}
+            return (yield context.call_activity_with_retry("flaky", options, wish))
+        return (yield context.call_sub_orchestrator_with_retry("once_failing", options, None, "child"))
+
+    simulation = simulate(retries, once_failing)
+    TRIES["child"] = -1  # so that it fails twice
+    simulation.start("retries")
+    await simulation.run()
+    assert simulation.instance().status is Status.FAILED
+    rewind(simulation)
+    await simulation.run()
+    assert "Non-Deterministic workflow detected" in str(simulation.instance().output)
+    assert "a timer task" in str(simulation.instance().output)
