@@ -15,7 +15,7 @@ from typing import Any
 
 from azure.functions.meta import Datum
 
-from devhost.indexing.function_binding import Binding, FunctionDefinition
+from devhost.indexing.function_binding import Binding, FunctionDefinition, Signature
 from devhost.invocation.binding_value import decode, encode
 from devhost.invocation.function_threads import FunctionThreads
 from devhost.invocation.invocation_context import (
@@ -220,23 +220,26 @@ class Invoker:
             raise RuntimeError(
                 f"function '{function.name}' without a $return binding returned a non-None value"
             )
-        for binding in bindings:
-            if binding.name in outs and outs[binding.name].get() is not None:
-                datum = encode(
-                    signature.converters[binding.name],
-                    outs[binding.name].get(),
-                    signature.python_types[binding.name],
-                )
-                if binding.type == "http":
-                    return datum
+        given = [
+            (binding, self._encoded(signature, binding.name, outs[binding.name].get()))
+            for binding in bindings
+            if binding.name in outs and outs[binding.name].get() is not None
+        ]
+        returned = None
+        if signature.return_binding is not None:
+            returned = encode(signature.return_binding, result, signature.return_type)
+            given += [(binding, returned) for binding in bindings if binding.name == "$return"]
+        # Nothing is put out before all is encoded: what was would be put out again by the next attempt.
+        for binding, datum in given:
+            if binding.type == "http":
+                returned = datum
+            else:
                 await self.outputs[binding.type](binding, datum)
-        if signature.return_binding is None:
-            return None
-        returned = encode(signature.return_binding, result, signature.return_type)
-        for binding in bindings:
-            if binding.name == "$return" and binding.type != "http":
-                await self.outputs[binding.type](binding, returned)
         return returned
+
+    @staticmethod
+    def _encoded(signature: Signature, name: str, value: Any) -> Datum:
+        return encode(signature.converters[name], value, signature.python_types[name])
 
 
 def _is_being_cancelled() -> bool:

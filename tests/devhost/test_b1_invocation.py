@@ -69,6 +69,37 @@ async def test_outputs_are_sent_by_name_and_an_unset_one_is_not() -> None:
     assert sent == [("out", "input!"), ("$return", "returned")]
 
 
+async def test_nothing_is_put_out_by_a_call_whose_values_do_not_all_fit() -> None:
+    def puts(text: str, out: func.Out[str], other: func.Out[str]) -> str:
+        out.set("first")
+        other.set(1)  # type: ignore[arg-type] # the fault
+        return "returned"
+
+    def returns(text: str, out: func.Out[str]) -> str:
+        out.set("first")
+        return None  # type: ignore[return-value] # the fault
+
+    outs = {name: Binding(name, "queue", "OUT", {"queueName": "q"}) for name in ("out", "other", "$return")}
+    sent: list[Any] = []
+    for function, names in ((puts, ("out", "other", "$return")), (returns, ("out", "$return"))):
+        result = await call(function, *(outs[name] for name in names), sent=sent)
+        assert "unable to encode outgoing TypedData" in result.error_text
+    assert sent == []  # the message is run again: what was sent would be sent at each attempt
+
+
+async def test_an_http_output_parameter_keeps_no_other_output_back() -> None:
+    def puts(text: str, answer: func.Out[func.HttpResponse], out: func.Out[str]) -> None:
+        answer.set(func.HttpResponse("made", status_code=201))
+        out.set("sent")
+
+    outs = [Binding("answer", "http", "OUT", {}), Binding("out", "queue", "OUT", {"queueName": "q"})]
+    sent: list[Any] = []
+    result = await call(puts, *outs, sent=sent)
+    assert result.returned is not None
+    assert result.returned.value.status_code == 201
+    assert sent == [("out", "sent")]
+
+
 async def test_a_value_that_no_binding_takes_fails_the_call() -> None:
     def returns(text: str) -> str:
         return text
