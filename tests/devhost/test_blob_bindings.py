@@ -1,6 +1,7 @@
 """Blob inputs and outputs, and the binding expressions in their paths, on a real Azurite."""
 
 import io
+import json
 import re
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -45,6 +46,9 @@ class Box:
         found = await BlobInput(self._storage).read(self.binding("in", name, dataType="BINARY"))
         assert found.value is None or isinstance(found.value, bytes)
         return found.value
+
+    async def names(self) -> list[str]:
+        return [blob.name async for blob in self._storage.container("Store", self.name).list_blobs()]
 
     def binding(self, parameter: str, path: str, direction: str = "IN", **more: str) -> Binding:
         properties = {"path": f"{self.name}/{path}", "connection": "Store", **more}
@@ -194,6 +198,38 @@ async def test_a_name_without_a_value_fails_the_call_before_the_function_runs(
     result = await box.call(one, box.binding("out", "{absent}", "OUT"))
     assert result.error_text == "ValueError: No value for named parameter 'absent'."
     assert seen == []
+
+
+@pytest.mark.derived
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("../../other-box/secret", "no parts of a path"),
+        ("a/./b", "no parts of a path"),
+        ("..", "ends in"),
+        ("folder/", "ends in"),
+        ("a\\b", "backslash"),
+        ("x" * 1025, "1024 is the most"),
+    ],
+)
+async def test_a_message_cannot_name_a_blob_outside_its_path(box: Box, name: str, reason: str) -> None:
+    def one(msg: str, out: func.Out[str]) -> None:
+        out.set("mine")
+
+    result = await box.call(
+        one, box.binding("out", "{name}", "OUT"), message=json.dumps({"name": name}).encode()
+    )
+    assert isinstance(result.error, ValueError)
+    assert reason in result.error_text
+
+
+@pytest.mark.parametrize("name", ["a b?c#d%41&{e}", "a/%2e%2e/b", "...a/..b", "ü"])
+async def test_a_name_from_a_message_is_taken_to_the_letter(box: Box, name: str) -> None:
+    def one(msg: str, out: func.Out[str]) -> None:
+        out.set("mine")
+
+    await box.call(one, box.binding("out", "up/{name}", "OUT"), message=json.dumps({"name": name}).encode())
+    assert await box.names() == [f"up/{name}"]
 
 
 def evaluate(text: str, **values: object) -> str:
