@@ -122,15 +122,14 @@ class Invoker:
         try:
             returned = await self._call(function, value, metadata, invocation_id, retry)
         except BaseException as error:  # a user's function may raise anything; the host must outlive it
-            if isinstance(error, KeyboardInterrupt):
-                raise
             if isinstance(error, asyncio.CancelledError) and _is_being_cancelled():
                 logger.warning(
                     "Cancelled 'Functions.%s' (Id=%s): the host is stopping.", function.name, invocation_id
                 )
                 self.run_log.end(function.name, run, "Cancelled: the host is stopping.")
                 raise
-            error.__traceback__ = _user_frames(error.__traceback__)
+            # An assignment would ask the error's own __setattr__, and a frozen dataclass refuses.
+            error.with_traceback(_user_frames(error.__traceback__))
             self._end(function, run, error)
             return InvocationResult(invocation_id, error=error)
         self._end(function, run, None)

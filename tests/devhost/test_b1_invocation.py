@@ -1,6 +1,7 @@
 """Contract B1, invocation: how a function is called, and what becomes of what it gives."""
 
 import asyncio
+import dataclasses
 import threading
 import time
 from collections.abc import Callable
@@ -110,7 +111,16 @@ async def test_a_value_that_no_binding_takes_fails_the_call() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", [ValueError, SystemExit, StopIteration, asyncio.CancelledError])
+@dataclasses.dataclass(frozen=True)
+class Frozen(Exception):
+    """An error that cannot be changed, not even its traceback."""
+
+    text: str
+
+
+@pytest.mark.parametrize(
+    "kind", [ValueError, SystemExit, StopIteration, KeyboardInterrupt, asyncio.CancelledError, Frozen]
+)
 async def test_whatever_a_function_raises_fails_the_call_alone(kind: type[BaseException]) -> None:
     def sync(text: str) -> None:
         raise kind("x")
