@@ -7,6 +7,7 @@ import sys
 
 from devhost.command.arguments import read_arguments
 from devhost.command.start import start
+from devhost.stop_signal import StopSignal
 
 
 def main(argv: list[str]) -> int:
@@ -14,7 +15,9 @@ def main(argv: list[str]) -> int:
     arguments = read_arguments(argv)
     # The app runs in this process: a fault of a C extension takes it down, and has to leave a trace.
     faulthandler.enable()
-    return start(arguments)
+    stop_signal = StopSignal()
+    stop_signal.listen()
+    return start(arguments, stop_signal)
 
 
 if __name__ == "__main__":

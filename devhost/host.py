@@ -3,12 +3,12 @@
 import asyncio
 import gc
 import logging
-import signal
 import socket
 import sqlite3
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from devhost.banner import banner, differences
 from devhost.durable.hub_lock import HubLock
@@ -20,12 +20,14 @@ from devhost.host_parts import HostOptions, HostParts, PartsList
 from devhost.host_settings import HostSettings
 from devhost.indexing.app_loader import LoadedApp, load_app
 from devhost.invocation.retry_policy import retry_warnings
+from devhost.stop_signal import StopSignal
 from devhost.storage.connection_setting import has_connection
 from devhost.storage.storage_connection import StorageConnections
 from devhost.trigger_languages import TRIGGER_LANGUAGES
 
 logger = logging.getLogger("devhost")
 _GRACE_SECONDS = 5.0
+_LAST_SECONDS = _GRACE_SECONDS + 3  # HTTP takes some more; then the process ends, whatever holds it
 _TRIGGERS_WITHOUT_STORAGE = ("httpTrigger", "orchestrationTrigger", "activityTrigger", "entityTrigger")
 
 
@@ -37,11 +39,13 @@ class Host:
         options: HostOptions,
         host_json: HostJson,
         listener: socket.socket,
+        stop_signal: StopSignal,
         *,
         restart_when: Callable[[], Awaitable[str]] | None = None,
     ) -> None:
         self._options = options
         self._listener = listener
+        self._stop_signal = stop_signal
         self._kept_listener: socket.socket | None = None
         self._restart_when = restart_when
         self._settings = HostSettings.read(host_json)
@@ -53,9 +57,6 @@ class Host:
         Raises HostStartError.
         """
         options = self._options
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
         try:
             options.data_dir.mkdir(parents=True, exist_ok=True)
             lock = HubLock(options.data_dir / f"{self._settings.hub_name}.lock")
@@ -66,7 +67,7 @@ class Host:
             raise HostStartError(f"The task hub in {options.data_dir} cannot be opened: {error}.") from None
         storage = StorageConnections()
         try:
-            await self._serve(hub, lock, storage, stop, on_started)
+            await self._serve(hub, lock, storage, on_started)
             return self._kept_listener
         finally:
             await storage.close()
@@ -89,7 +90,6 @@ class Host:
         hub: TaskHub,
         lock: HubLock,
         storage: StorageConnections,
-        stop: asyncio.Event,
         on_started: Callable[[], None],
     ) -> None:
         began = time.monotonic()
@@ -98,6 +98,8 @@ class Host:
         require_storage(app)
         parts = PartsList(self._options, self._settings, app, hub, storage, errors).assemble()
         await parts.http.start(self._listener)
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        self._stop_signal.tell(partial(loop.call_soon_threadsafe, stop.set), last_seconds=_LAST_SECONDS)
         gc.collect()
         gc.freeze()  # what is there now stays: each collection would look at all modules of the app anew
         self._say_started(app, began)

@@ -136,7 +136,7 @@ def test_function_app_lists_and_decides_nothing() -> None:
 
 # The rooms of devhost, lowest first: a room knows those of the lines above it, and none beside it.
 DEVHOST_LAYERS: list[set[str]] = [
-    {"app_settings", "errors", "storable_text", "timespan"},
+    {"app_settings", "errors", "stop_signal", "storable_text", "timespan"},
     {"host_json_keys", "json_file"},
     {"host_json"},
     {"log_level"},

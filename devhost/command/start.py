@@ -6,9 +6,9 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from devhost.command.arguments import ERROR, StartArguments
 from devhost.command.listening import listening_socket, taken_over
@@ -27,24 +27,27 @@ from devhost.host_json import HostJson
 from devhost.host_log import configure_log, limit_log
 from devhost.host_parts import HostOptions
 from devhost.log_level import LogLevels
+from devhost.stop_signal import StopSignal
 
 logger = logging.getLogger("devhost")
+_CANCEL_SECONDS = 0.5
+T = TypeVar("T")
 _RESTARTED = "DEVHOST_RESTARTED"  # set for the process image that takes over: the socket that it inherits
 
 
-def start(arguments: StartArguments) -> int:
+def start(arguments: StartArguments, stop_signal: StopSignal) -> int:
     """Run the app until a signal comes; returns the exit code: 0, or 1 with one line of why.
 
     A restart does not return: the process becomes a fresh one, with the same id and the same arguments.
     """
     inherited = os.environ.pop(_RESTARTED, None)
-    command = _Command(dict(os.environ), Path.cwd())
+    command = _Command(dict(os.environ), Path.cwd(), stop_signal)
     configure_log(verbose=arguments.verbose)
     kept = taken_over(inherited)
     script_root = (arguments.script_root or Path()).resolve()
     try:
         script_root = find_script_root(arguments.script_root)
-        kept = _run(arguments, script_root, kept)
+        kept = _run(arguments, script_root, kept, stop_signal)
     except HostStartError as reason:
         if kept is not None:
             kept.close()
@@ -62,11 +65,15 @@ def start(arguments: StartArguments) -> int:
 class _Command:
     """How this process was started, before the app and its settings changed anything."""
 
-    def __init__(self, environment: dict[str, str], directory: Path) -> None:
-        self._environment, self._directory = environment, directory
+    def __init__(self, environment: dict[str, str], directory: Path, stop_signal: StopSignal) -> None:
+        self._environment, self._directory, self._stop_signal = environment, directory, stop_signal
 
     def restart(self, listener: socket.socket | None) -> NoReturn:
-        """Become a fresh process image with the same id; what was loaded and what hangs is gone."""
+        """Become a fresh process image with the same id; what was loaded and what hangs is gone.
+
+        A signal that has come meanwhile ends the process instead.
+        """
+        self._stop_signal.hold_back()
         if listener is not None:
             listener.set_inheritable(True)
         logging.shutdown()
@@ -77,7 +84,9 @@ class _Command:
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 (itself)
 
 
-def _run(arguments: StartArguments, script_root: Path, kept: socket.socket | None) -> socket.socket | None:
+def _run(
+    arguments: StartArguments, script_root: Path, kept: socket.socket | None, stop_signal: StopSignal
+) -> socket.socket | None:
     """Run the host; returns the listening socket when it ended to be started again. Raises HostStartError."""
     local_settings = read_local_settings(script_root)
     options = _options(arguments, HostSection.read(local_settings), script_root)
@@ -95,7 +104,7 @@ def _run(arguments: StartArguments, script_root: Path, kept: socket.socket | Non
             limit_log(levels)
         for line in host_json.report().lines():
             logger.info("%s", line)
-        return _serve(arguments, options, host_json, listener)
+        return _serve(arguments, options, host_json, listener, stop_signal)
     except HostStartError:
         listener.close()
         raise
@@ -118,17 +127,39 @@ def _options(arguments: StartArguments, section: HostSection, script_root: Path)
 
 
 def _serve(
-    arguments: StartArguments, options: HostOptions, host_json: HostJson, listener: socket.socket
+    arguments: StartArguments,
+    options: HostOptions,
+    host_json: HostJson,
+    listener: socket.socket,
+    stop_signal: StopSignal,
 ) -> socket.socket | None:
     watch = watch_of(host_json, options.script_root, options.data_dir) if arguments.watches else None
     late = threading.Timer(arguments.start_seconds, _say_late, [arguments.start_seconds])
     late.daemon = True
     late.start()
     try:
-        host = Host(options, host_json, listener, restart_when=watch.changed if watch else None)
-        return asyncio.run(host.run(on_started=late.cancel))
+        changed = watch.changed if watch else None
+        host = Host(options, host_json, listener, stop_signal, restart_when=changed)
+        return _run_to_its_end(host.run(on_started=late.cancel))
     finally:
         late.cancel()
+
+
+def _run_to_its_end(host: Coroutine[Any, Any, T]) -> T:
+    """What `asyncio.run` does, but for its waits without end: for tasks that cannot be cancelled, and for the
+    threads of `asyncio.to_thread`. The process is over, or begins anew, in any case.
+    """
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        return loop.run_until_complete(host)
+    finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left, timeout=_CANCEL_SECONDS))
+        loop.close()
 
 
 def _say_late(seconds: int) -> None:

@@ -15,6 +15,7 @@ from devhost.command.start import find_script_root, name_functions, start
 from devhost.errors import HostStartError
 from devhost.indexing.app_loader import LoadedApp
 from devhost.indexing.function_binding import Binding, FunctionDefinition, Signature
+from devhost.stop_signal import StopSignal
 from tests.devhost.conftest import StartHost
 from tests.devhost.written_app import ONE, write_app
 
@@ -161,7 +162,9 @@ def test_a_number_that_is_no_port_is_one_line(
     app = write_app(tmp_path / "app", ONE)
     handlers, level = list(logging.getLogger().handlers), logging.getLogger().level
     try:
-        assert start(read_arguments(["start", "--script-root", str(app), f"--port={port}"])) == 1
+        assert (
+            start(read_arguments(["start", "--script-root", str(app), f"--port={port}"]), StopSignal()) == 1
+        )
     finally:
         logging.getLogger().handlers[:] = handlers
         logging.getLogger().setLevel(level)
