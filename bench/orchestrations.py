@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.durable_host import running_host
+from bench.durable_host import COMPLETED, running_host
 from bench.figures import markdown, ratios, spread
 from bench.options import Options
 from bench.programs import PEERS_PYTHON, ROOT, START_SECONDS, BenchError, cpu_seconds, processors, started_on
@@ -109,7 +109,7 @@ def _on_devhost(work: Work, place: Path) -> tuple[float, float]:
         host.start(work.orchestrator, [1] * work.instances)
         host.wait_until_none_runs()
         seconds, cpu = time.perf_counter() - before, host.cpu_seconds - cpu_before
-        _require(work, DEVHOST, host.count("Completed") - 1)
+        _require(work, DEVHOST, host.count(COMPLETED) - 1)
         return seconds, cpu
 
 

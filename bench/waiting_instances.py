@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.durable_host import PATIENCE_SECONDS, DurableHost, running_host
+from bench.durable_host import COMPLETED, PATIENCE_SECONDS, DurableHost, running_host
 from bench.figures import markdown, percentile, spread
 from bench.options import Options
 from bench.programs import BenchError
@@ -118,7 +118,7 @@ def _timers(hub: Path) -> int:
 
 def _wait_until_ended(host: DurableHost, instances: int) -> None:
     gives_up_at = time.monotonic() + 120
-    while host.count("Completed") < instances:
+    while host.count(COMPLETED) < instances:
         if time.monotonic() > gives_up_at:
             raise BenchError("the instances that were due did not end")
         time.sleep(0.2)
