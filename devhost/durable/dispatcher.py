@@ -79,7 +79,9 @@ class Dispatcher:
         self._timers = OrchestrationTimers(hub, clock, self.wake)
         self._gathering: dict[str, asyncio.TimerHandle] = {}
         self._step_seconds: dict[str, float] = {}  # of long steps only
-        self._missing: set[str] = set()  # names of functions that were logged as not there
+        self._missing: set[tuple[str, str]] = (
+            set()
+        )  # kinds and names of functions that were logged as not there
         self._stands_by = False
         self._loops: list[asyncio.Task[None]] = []
 
@@ -167,8 +169,8 @@ class Dispatcher:
             self._step_seconds.pop(instance_id, None)
 
     def _note_missing(self, kind: str, name: str) -> None:
-        if name.lower() not in self._missing:
-            self._missing.add(name.lower())
+        if (kind, name.lower()) not in self._missing:
+            self._missing.add((kind, name.lower()))
             logger.error(
                 "The %s '%s' is not there (it doesn't exist, is disabled or was refused); its work waits in "
                 "the task hub until a host starts that has it.",

@@ -87,13 +87,16 @@ class EpisodeWriter:
         execution_id = uuid.uuid4().hex
         # The SDK gave JSON text; stored like a client's input it is the JSON of that text.
         input_text = json.dumps(outcome.continued_input, ensure_ascii=False)
+        carried = [
+            {**item, "IsPlayed": False} for item in outcome.carried_events
+        ]  # this history may have them
         return EpisodeChange(
             history=[],
             status=Status.RUNNING,
             custom_status=reply.custom_status,
             updated=self.now,
             starts_over=(execution_id, input_text),
-            messages=[self._started_again(execution_id, input_text), *outcome.carried_events],
+            messages=[self._started_again(execution_id, input_text), *carried],
             entity_messages=_sent(outcome.decisions),
         )
 

@@ -139,6 +139,35 @@ async def test_continue_as_new_starts_an_empty_history_and_carries_late_events(s
     assert simulation.kinds() == [12, 0, 15, 1, 13]
 
 
+async def test_an_event_that_comes_while_continue_as_new_waits_for_a_task_is_new_to_the_next_execution(
+    simulate: Simulate,
+) -> None:
+    is_replaying: list[bool] = []
+
+    def rounds(context: Context) -> Steps:
+        if context.get_input() == 0:
+            calls = [context.call_activity("double", number) for number in range(2)]
+            yield context.task_any(calls)
+            context.continue_as_new(1)
+            return None
+        yield context.wait_for_external_event("next")
+        is_replaying.append(context.is_replaying)
+        return None
+
+    simulation = simulate(rounds)
+    simulation.start("rounds", 0)
+    await simulation._run_instance("i")
+    first, second = simulation.hub.pending_activities()
+    await simulation._run_activity(first)
+    await simulation._run_instance("i")
+    simulation.raise_event("next", 1)
+    await simulation._run_instance("i")
+    await simulation._run_activity(second)
+    await simulation.run()
+    assert simulation.instance().status is Status.COMPLETED
+    assert is_replaying == [False]
+
+
 async def test_continue_as_new_drops_a_cancelled_timer(simulate: Simulate) -> None:
     def rounds(context: Context) -> Steps:
         timer = context.create_timer(context.current_utc_datetime + timedelta(days=1))

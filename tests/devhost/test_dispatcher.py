@@ -438,3 +438,20 @@ async def test_a_look_that_fails_is_repeated(tmp_path: Path, monkeypatch: pytest
     await running.dispatcher.stop(1)
     running.hub.close()
     other.close()
+
+
+async def test_each_function_that_is_not_there_is_named_once_also_where_two_have_one_name(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub, now = TaskHub(tmp_path / "hub.sqlite"), datetime.now(UTC)
+    for instance_id in "ij":
+        started = execution_started(instance_id, "1", "gone", None, now)
+        hub.create_instance(instance_id, "1", "gone", started, now)
+        hub._add_activity(instance_id, "1", 0, "Gone", "[1]")
+    dispatcher = Dispatcher(hub, DurableFunctions({}, {}), Invoker("/", None))
+    dispatcher.start()
+    await eventually(lambda: not dispatcher._steps._tasks and not dispatcher._activities._tasks)
+    named = sorted(line.partition("' is not there")[0] for line in caplog.messages if "is not there" in line)
+    assert named == ["The activity 'Gone", "The orchestrator 'gone"]
+    await dispatcher.stop(1)
+    hub.close()
