@@ -12,6 +12,7 @@ from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient
 
 from devhost.indexing.function_binding import FunctionDefinition
+from devhost.queue.poison_queue import poison_name
 from devhost.queue.queue_message import UndecodableMessage, decode_text
 from devhost.queue.queue_sending import send_creating
 from devhost.storage.resource_names import is_queue_name
@@ -44,7 +45,7 @@ class AppQueue:
     @property
     def poison_name(self) -> str | None:
         """Name of its poison queue, where it has one."""
-        return f"{self.name}-poison" if self.readers and not self.name.endswith("-poison") else None
+        return poison_name(self.name) if self.readers else None
 
 
 def app_queues(functions: Iterable[FunctionDefinition]) -> list[AppQueue]:

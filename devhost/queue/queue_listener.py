@@ -11,12 +11,11 @@ from azure.storage.queue.aio import QueueClient
 
 from devhost.indexing.function_binding import FunctionDefinition
 from devhost.invocation.invoker import Invoker
+from devhost.queue.poison_queue import PoisonQueue
 from devhost.queue.polling_backoff import PollingBackoff
 from devhost.queue.queue_lease import QueueLease
 from devhost.queue.queue_message import UndecodableMessage, decode_text, message_datum, queue_metadata
-from devhost.queue.queue_sending import send_creating
 from devhost.queue.queue_settings import QueueSettings
-from devhost.storage.resource_names import is_queue_name
 from devhost.storage.storage_connection import StorageConnections
 
 logger = logging.getLogger("devhost")
@@ -36,9 +35,7 @@ class QueueListener:
         self._queue_name = str(function.trigger.properties["queueName"]).lower()
         connection = str(function.trigger.properties.get("connection") or "")
         self._queue: QueueClient = storage.queue(connection, self._queue_name)
-        poison_name = f"{self._queue_name}-poison"
-        has_poison = not self._queue_name.endswith("-poison") and is_queue_name(poison_name)
-        self._poison: QueueClient | None = storage.queue(connection, poison_name) if has_poison else None
+        self._poison = PoisonQueue(self._queue_name, connection, storage)
         self._is_binary = function.trigger.properties.get("dataType") == "BINARY"
         self._backoff = PollingBackoff(settings.max_polling_interval)
         self._running: set[asyncio.Task[None]] = set()
@@ -139,7 +136,7 @@ class QueueListener:
             content = decode_text(message.content, settings.encoding)
         except UndecodableMessage as error:
             logger.error("Queue message %s of '%s': %s", message.id, self._queue_name, error)
-            await self._to_poison(lease)
+            await self._poison.take(lease)
             return
         metadata = queue_metadata(
             message_id=message.id,
@@ -162,15 +159,7 @@ class QueueListener:
 
     async def _to_poison_as_worn_out(self, lease: QueueLease) -> None:
         logger.warning("Message has reached MaxDequeueCount of %d.", self._settings.max_dequeue_count)
-        await self._to_poison(lease)
-
-    async def _to_poison(self, lease: QueueLease) -> None:
-        if self._poison is None:
-            return  # there is no poison queue for this name; the message stays invisible, as on the real host
-        logger.warning("Moving message %s to queue '%s'.", lease.message.id, self._poison.queue_name)
-        # The copy comes first: a death in between loses nothing.
-        await send_creating(self._poison, lease.message.content or "")
-        await lease.delete()
+        await self._poison.take(lease)
 
 
 def _reason(error: AzureError) -> str:

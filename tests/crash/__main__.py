@@ -20,9 +20,14 @@ from tests.crash.verdict import broken_promises
 def main() -> int:
     """Print what was seen, and each promise that was broken; 1 if one was."""
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
-    parser.add_argument("--instances", type=int, default=200, help="how many are in flight at a time")
-    parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--instances",
+        type=int,
+        default=200,
+        help="how many are in flight at a time; new ones come as they end",
+    )
+    parser.add_argument("--kills", type=int, default=200, help="how many have to fall on unfinished work")
+    parser.add_argument("--seed", type=int, default=1, help="what is started, and when it is killed")
     parser.add_argument("--longest-pause", type=float, default=8.0, help="seconds between two steps, at most")
     parser.add_argument("--keep", type=Path, help="a directory for the host's files and log")
     given = parser.parse_args()
@@ -38,6 +43,8 @@ def main() -> int:
     broken = broken_promises(evidence)
     for promise in broken:
         print(f"BROKEN {promise}")
+    if not broken:
+        print("Nothing broken.")
     return 1 if broken else 0
 
 
