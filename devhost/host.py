@@ -15,7 +15,7 @@ from devhost.durable.hub_lock import HubLock
 from devhost.durable.task_hub import TaskHub
 from devhost.errors import AppLoadError, HostStartError
 from devhost.host_json import HostJson
-from devhost.host_log import WITHOUT_TIME
+from devhost.host_log import WITHOUT_TIME, kept_log
 from devhost.host_parts import HostOptions, HostParts, PartsList
 from devhost.host_settings import HostSettings
 from devhost.indexing.app_loader import LoadedApp, load_app
@@ -76,7 +76,8 @@ class Host:
 
     def _load(self) -> tuple[LoadedApp | None, list[str]]:
         try:
-            app = load_app(self._options.script_root, self._settings.functions, TRIGGER_LANGUAGES)
+            with kept_log():
+                app = load_app(self._options.script_root, self._settings.functions, TRIGGER_LANGUAGES)
         except AppLoadError as reason:
             logger.error("The function app could not be loaded; no function runs. %s", reason)
             return None, [str(reason).splitlines()[0]]

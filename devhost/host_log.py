@@ -4,6 +4,8 @@ import io
 import logging
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from devhost.app_settings import app_setting
@@ -75,11 +77,11 @@ class _Lines(logging.StreamHandler[TextIO]):
 def write_plainly(level: int, category: str, message: str) -> bool:
     """Write a line of the host without a record, which costs a third.
 
-    Returns False, and writes nothing, when the app has put handlers, filters or a formatter of its own into
-    the way: it is to get its record. `category` is in lower case.
+    Returns False, and writes nothing, when the host's logger has not just the host's own handler, as the app
+    left it: whoever is in the way is to get a record. `category` is in lower case.
     """
-    handlers = _ROOT.handlers
-    if len(handlers) != 1 or _HOST.handlers or _HOST.filters or not _HOST.propagate:
+    handlers = _HOST.handlers
+    if len(handlers) != 1 or _HOST.filters or _HOST.propagate:
         return False
     [lines] = handlers
     if not isinstance(lines, _Lines) or not lines.is_untouched:
@@ -89,13 +91,18 @@ def write_plainly(level: int, category: str, message: str) -> bool:
 
 
 def configure_log(*, verbose: bool) -> None:
-    """Send every record to standard output; `verbose` shows the libraries' own chatter too."""
+    """Send every record to standard output; `verbose` shows the libraries' own chatter too.
+
+    The host's records do not go by the root logger: that is the app's, as in the worker's process.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # no line is lost for a character in it
     handler = _Lines(sys.stdout)
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(logging.DEBUG if verbose else logging.INFO)
+    level = logging.DEBUG if verbose else logging.INFO
+    for log in (_ROOT, _HOST):
+        log.handlers[:] = [handler]
+        log.setLevel(level)
+    _HOST.propagate = False
     if not verbose:
         for chatty in ("azure.core", "azure.identity", "asyncio", "aiohttp.access", "urllib3"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -106,11 +113,23 @@ def limit_log(levels: LogLevels) -> None:
 
     What the app logs below INFO comes with PYTHON_ENABLE_DEBUG_LOGGING only, as from the worker.
     """
-    root = logging.getLogger()
-    for handler in root.handlers:
+    for handler in _ROOT.handlers:
         handler.addFilter(levels)
         if isinstance(handler, _Lines):
             handler.levels = levels
     asked = (app_setting("PYTHON_ENABLE_DEBUG_LOGGING") or "").lower()
-    root.setLevel(logging.DEBUG if asked in ("1", "true", "t", "yes", "y") else logging.INFO)
-    logging.getLogger("devhost").setLevel(max(min(levels.lowest, logging.INFO), logging.DEBUG))
+    _ROOT.setLevel(logging.DEBUG if asked in ("1", "true", "t", "yes", "y") else logging.INFO)
+    _HOST.setLevel(max(min(levels.lowest, logging.INFO), logging.DEBUG))
+
+
+@contextmanager
+def kept_log() -> Iterator[None]:
+    """Undo what the app, while it is imported, does to the host's log: `dictConfig` switches off every logger
+    that it does not name.
+    """
+    handlers, level, propagates = list(_HOST.handlers), _HOST.level, _HOST.propagate
+    try:
+        yield
+    finally:
+        _HOST.handlers[:], _HOST.propagate, _HOST.disabled = handlers, propagates, False
+        _HOST.setLevel(level)

@@ -25,7 +25,7 @@ def read_signature(name: str, user_function: Callable[..., Any], bindings: Seque
 
     try:
         annotations = typing.get_type_hints(user_function)
-    except (NameError, TypeError) as error:
+    except Exception as error:  # an annotation is the app's code and may raise anything
         raise AppLoadError(f"{type(error).__name__}: {error} (in the annotations of {name})") from error
     _check_directions(bindings, refuse)
     by_name = {binding.name: binding for binding in bindings if binding.name != "$return"}

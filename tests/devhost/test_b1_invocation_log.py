@@ -5,11 +5,15 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 
 from devhost.host_json import HostJson
 from devhost.host_log import configure_log, limit_log
 from devhost.invocation.invocation_log import log_begin, log_end
 from devhost.log_level import LogLevels
+from tests.devhost.conftest import StartHost
+from tests.devhost.host_process import until
+from tests.devhost.written_app import write_app
 
 LINE = r"\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\] "
 
@@ -31,6 +35,8 @@ def hosts_log() -> Iterator[io.StringIO]:
         root.handlers[:] = before
         root.setLevel(level)
         host.setLevel(host_level)
+        host.handlers.clear()
+        host.propagate = True
 
 
 class Collector(logging.Handler):
@@ -66,7 +72,7 @@ def test_an_app_that_listens_gets_records_and_the_lines_are_the_same() -> None:
         log_one()
         plain = output.getvalue()
         collector = Collector()
-        logging.getLogger().addHandler(collector)
+        logging.getLogger("devhost").addHandler(collector)
         log_one()
         written = output.getvalue()[len(plain) :]
         assert re.sub(LINE, "", written) == re.sub(LINE, "", plain)
@@ -78,7 +84,7 @@ def test_an_app_that_listens_gets_records_and_the_lines_are_the_same() -> None:
 
 def test_a_filter_or_formatter_of_the_app_is_asked() -> None:
     with hosts_log() as output:
-        [handler] = logging.getLogger().handlers
+        [handler] = logging.getLogger("devhost").handlers
         handler.addFilter(lambda record: "Executed" in record.getMessage())
         log_one()
         assert len(output.getvalue().splitlines()) == 1
@@ -96,3 +102,42 @@ def test_the_log_levels_of_host_json_hold_for_them() -> None:
         log_begin("two", "an-id")
         log_one(failed=True)
         assert [line[27:36] for line in output.getvalue().splitlines()[:2]] == ["Executing", "Executed "]
+
+
+def test_they_are_no_business_of_the_root_logger_which_is_the_apps() -> None:
+    with hosts_log() as output:
+        collector = Collector()
+        logging.getLogger().addHandler(collector)
+        logging.getLogger().setLevel(logging.CRITICAL)
+        log_one()
+        log_one(failed=True)
+        assert collector.records == []
+        assert output.getvalue().count("Executed ") == 2
+
+
+DICT_CONFIG = """
+import logging.config
+logging.config.dictConfig({
+    "version": 1, "root": {"level": "WARNING", "handlers": ["c"]},
+    "formatters": {"f": {"format": "mine: %(message)s"}},
+    "handlers": {"c": {"class": "logging.StreamHandler", "formatter": "f"}},
+})
+app = func.FunctionApp()
+@app.route(route="one")
+def one(req: func.HttpRequest) -> str:
+    logging.warning("careful")
+    return "one"
+"""
+
+
+def test_an_app_that_configures_its_own_log_does_not_silence_the_host(
+    start_host: StartHost, tmp_path: Path
+) -> None:
+    for arguments in (("start",), ("start", "--verbose")):
+        app = write_app(tmp_path / arguments[-1], DICT_CONFIG)
+        host = start_host(app, place=tmp_path / f"of{arguments[-1]}", arguments=arguments).wait_until_up()
+        assert host.call("GET", "/api/one").text == "one"
+        until(lambda: "Executed 'Functions.one' (Succeeded" in host.log)  # noqa: B023 (called at once)
+        assert "Job host started" in host.log
+        assert "mine: careful" in host.log.splitlines()
+        assert host.stop() == 0

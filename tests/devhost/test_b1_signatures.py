@@ -35,6 +35,7 @@ def generic_type(msg: List[str]) -> None: ...  # noqa: UP006 (see above)
 def builtin_generic(msg: list[str]) -> None: ...
 def optional(msg: Optional[str]) -> None: ...  # noqa: UP045 (what an app may write)
 def unreadable(msg: "Nowhere") -> None: ...  # type: ignore[name-defined] # noqa: F821 (that is the point)
+def misspelt(msg: "func.QueueMesage") -> None: ...  # type: ignore[name-defined]
 def returns_a_dict(req: func.HttpRequest) -> dict: ...  # type: ignore[type-arg,empty-body]
 def returns_an_out(req: func.HttpRequest) -> func.Out[str]: ...  # type: ignore[empty-body]
 def returns_either(req: func.HttpRequest) -> str | func.HttpResponse: ...  # type: ignore[empty-body]
@@ -65,6 +66,7 @@ DEFINITION = r"in the function definition \(function.json or function decorators
         (builtin_generic, [queue()], r"binding msg has invalid non-type annotation list\[str\]"),
         (optional, [queue()], r"binding msg has invalid non-type annotation typing.Optional\[str\]"),
         (unreadable, [queue()], "^NameError: name 'Nowhere' is not defined"),
+        (misspelt, [queue()], "^AttributeError: module 'azure.functions' has no attribute 'QueueMesage'"),
         (any_message, [queue(direction="INOUT")], '"inout" bindings are not supported'),
         (any_message, [queue(), queue("$return")], r'"\$return" binding must have direction set to "out"'),
         (returns_a_dict, [http(), RETURN], 'annotation "dict" does not match binding type "http"'),

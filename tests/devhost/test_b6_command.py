@@ -167,6 +167,10 @@ def test_a_number_that_is_no_port_is_one_line(
         )
     finally:
         logging.getLogger().handlers[:] = handlers
+        host_log = logging.getLogger("devhost")
+        host_log.handlers.clear()
+        host_log.propagate = True
+        host_log.setLevel(logging.NOTSET)
         logging.getLogger().setLevel(level)
     assert capsys.readouterr().err == f"devhost cannot start: {port} is not a port.\n"
 
