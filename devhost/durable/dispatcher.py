@@ -101,8 +101,6 @@ class Dispatcher:
         """Begin nothing more; wait for what runs, then cancel it. Cancelled work is still in the hub."""
         for loop in self._loops:
             loop.cancel()
-        for handle in self._gathering.values():
-            handle.cancel()
         await asyncio.gather(
             *(queue.stop(grace_seconds) for queue in (self._steps, self._activities, self._entities))
         )

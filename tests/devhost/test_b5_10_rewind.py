@@ -1,6 +1,7 @@
 """B5.10, rewind: what failed is taken back, and the rest is replayed."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import azure.durable_functions as df
@@ -197,3 +198,48 @@ async def test_what_was_retried_cannot_be_rewound_as_on_azure(simulate: Simulate
     await simulation.run()
     assert "Non-Deterministic workflow detected" in str(simulation.instance().output)
     assert "a timer task" in str(simulation.instance().output)
+
+
+@pytest.mark.derived
+async def test_a_child_whose_id_has_gone_to_another_parents_child_is_left_alone(simulate: Simulate) -> None:
+    def parent(context: Context) -> Steps:
+        return (yield context.call_sub_orchestrator("failing", None, "child"))
+
+    def failing(context: Context) -> Steps:
+        wish = {"key": context.parent_instance_id, "failures": 9}
+        return (yield context.call_activity("flaky", wish))
+
+    simulation = simulate(parent, failing)
+    for instance_id in ("i", "other"):
+        simulation.start("parent", instance_id=instance_id)
+        await simulation.run()
+    assert rewind(simulation).wake_instances == ["i"]
+    assert simulation.instance("child").status is Status.FAILED
+    await simulation.run()
+    assert (simulation.instance().status, TRIES) == (Status.FAILED, {"i": 1, "other": 1})
+
+
+@pytest.mark.derived
+async def test_a_timer_that_was_open_when_the_instance_failed_fires_after_a_rewind(
+    simulate: Simulate,
+) -> None:
+    steps = iter([True, False])
+
+    def waits(context: Context) -> Steps:
+        timer = context.create_timer(context.current_utc_datetime + timedelta(hours=1))
+        if not next(steps, True):
+            context.set_custom_status("x" * 20_000)
+        yield timer
+        return "fired"
+
+    simulation = simulate(waits)
+    simulation.start("waits")
+    await simulation._run_instance("i")
+    due = simulation.hub.next_timer()
+    simulation.raise_event("anything", 1)
+    await simulation._run_instance("i")
+    assert (simulation.instance().status, simulation.hub.next_timer()) == (Status.FAILED, None)
+    assert rewind(simulation).has_timers
+    assert simulation.hub.next_timer() == due
+    await simulation.run()
+    assert simulation.instance().output == '"fired"'

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from devhost.durable.history import EventType, Status
 from tests.devhost.orchestrations import SDK_WARNINGS, Context, Simulate, Steps
 from tests.devhost.simulation import START
@@ -106,3 +108,26 @@ async def test_a_cancelled_long_timer_keeps_the_instance_running_for_three_days_
     await simulation.run()
     assert simulation.instance().output == '"done"'
     assert simulation.now - START >= timedelta(days=3)
+
+
+@pytest.mark.derived
+async def test_time_never_runs_backwards_when_the_clock_is_set_back(simulate: Simulate) -> None:
+    def waits(context: Context) -> Steps:
+        yield context.call_activity("double", 1)
+        due = context.current_utc_datetime + timedelta(seconds=60)
+        yield context.create_timer(due)
+        return context.current_utc_datetime >= due
+
+    simulation = simulate(waits)
+    simulation.start("waits")
+    await simulation._run_instance("i")
+    await simulation._run_activity(*simulation.hub.pending_activities())
+    simulation.now -= timedelta(hours=1)
+    await simulation._run_instance("i")
+    steps = [item["Timestamp"] for item in simulation.history() if item["EventType"] == 12]
+    assert steps == sorted(steps)
+    simulation.now += timedelta(hours=2)
+    simulation._fire()
+    simulation.now -= timedelta(hours=2)
+    await simulation._run_instance("i")
+    assert simulation.instance().output == "true"

@@ -440,6 +440,21 @@ async def test_a_look_that_fails_is_repeated(tmp_path: Path, monkeypatch: pytest
     other.close()
 
 
+async def test_results_wait_for_others_as_long_as_the_last_step_took(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running.hub, "has_activities", lambda _: True)
+    loop, left = asyncio.get_running_loop(), dict[str, float]()
+    for instance_id, seconds in (("long", 3600.0), ("short", 0.001)):
+        running.dispatcher._note_duration(instance_id, seconds)
+        running.dispatcher._wake_with_results(instance_id)
+        left[instance_id] = running.dispatcher._gathering[instance_id].when() - loop.time()
+    assert left["long"] > 3000
+    assert left["short"] < 1
+    running.dispatcher.wake("long")
+    assert list(running.dispatcher._gathering) == ["short"]
+
+
 async def test_each_function_that_is_not_there_is_named_once_also_where_two_have_one_name(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
