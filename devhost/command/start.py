@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -44,18 +45,22 @@ def start(arguments: StartArguments, stop_signal: StopSignal) -> int:
     command = _Command(dict(os.environ), Path.cwd(), stop_signal)
     configure_log(verbose=arguments.verbose)
     kept = taken_over(inherited)
-    script_root = (arguments.script_root or Path()).resolve()
+    root = (arguments.script_root or Path()).resolve()
+    with suppress(HostStartError):  # a restart waits for a root that is gone for the moment
+        root = find_script_root(arguments.script_root)
+    # Before a file is read: what changes while the app is loaded counts.
+    watch = SourceWatch(root) if arguments.watches else None
     try:
         script_root = find_script_root(arguments.script_root)
         kept = _run(arguments, script_root, kept, stop_signal)
     except HostStartError as reason:
         if kept is not None:
             kept.close()
-        if inherited is None or not arguments.watches:
+        if inherited is None or watch is None:
             print(f"devhost cannot start: {reason}", file=sys.stderr)
             return ERROR
         logger.error("The app cannot start; waiting for the next change. %s", reason)
-        asyncio.run(SourceWatch(script_root).changed())
+        asyncio.run(watch.changed())
         command.restart(None)
     if kept is not None:
         command.restart(kept)

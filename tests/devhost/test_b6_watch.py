@@ -12,7 +12,7 @@ from devhost.errors import HostStartError
 from devhost.host_json import HostJson
 from tests.devhost.conftest import StartHost
 from tests.devhost.host_process import DevhostProcess, until
-from tests.devhost.written_app import write_app
+from tests.devhost.written_app import ONE, write_app
 
 APP = """
 import os, time
@@ -102,6 +102,28 @@ def test_the_port_is_kept_so_that_no_caller_is_refused(start_host: StartHost, tm
 
     until(is_second)
     assert set(answers) <= {200, 503}, "503 while what runs may end"
+
+
+NEEDS_STORAGE = """
+import time
+print("importing", flush=True)
+time.sleep(1.5)
+app = func.FunctionApp()
+@app.timer_trigger(arg_name="timer", schedule="0 0 1 1 1 *")
+def yearly(timer: func.TimerRequest) -> None: ...
+"""
+
+
+def test_a_repair_during_a_start_that_is_refused_is_noticed(start_host: StartHost, tmp_path: Path) -> None:
+    app = write_app(tmp_path / "app", ONE)
+    environment = {"AzureWebJobsStorage": ""}
+    host = start_host(app, arguments=("start", "--watch"), environment=environment).wait_until_up()
+    (app / "function_app.py").write_text("import azure.functions as func\n" + NEEDS_STORAGE)
+    until(lambda: "importing" in host.log)
+    (app / "function_app.py").write_text("import azure.functions as func\n" + ONE)
+    until(lambda: "waiting for the next change" in host.log, why=host.log)
+    comes_to_say(host, "one", "/api/one")
+    assert host.stop() == 0
 
 
 HANGING = """
