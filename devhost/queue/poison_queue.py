@@ -11,7 +11,7 @@ logger = logging.getLogger("devhost")
 
 
 def poison_name(queue_name: str) -> str | None:
-    """Name of the poison queue; None where there is none: behind a poison queue, and behind too long a name."""
+    """Name of the poison queue; None behind a poison queue, and behind a name too long for one."""
     name = f"{queue_name}-poison"
     return name if not queue_name.endswith("-poison") and is_queue_name(name) else None
 
