@@ -1,8 +1,12 @@
 """Contract B1 and B6: functionTimeout, one limit for all runs."""
 
 import asyncio
+import threading
 import time
 
+import pytest
+
+from devhost.invocation.function_threads import FunctionThreads
 from devhost.invocation.time_limit import TimeLimit
 
 
@@ -48,3 +52,26 @@ async def test_who_cancels_a_run_is_not_told_of_a_limit() -> None:
     task.cancel()
     [outcome] = await asyncio.gather(task, return_exceptions=True)
     assert isinstance(outcome, asyncio.CancelledError)
+
+
+async def test_a_thread_that_came_back_hangs_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHON_THREADPOOL_THREAD_COUNT", "2")
+    threads = FunctionThreads()
+    for is_last in (False, True):
+        begun, go_on = threading.Event(), threading.Event()
+
+        def hang(begun: threading.Event = begun, go_on: threading.Event = go_on) -> None:
+            begun.set()
+            go_on.wait(10)
+
+        left = asyncio.create_task(threads.run(hang))
+        await asyncio.to_thread(begun.wait, 10)
+        left.cancel()
+        await asyncio.wait([left])
+        assert not threads.exhausted.is_set(), "one of two hangs"
+        if is_last:
+            break
+        go_on.set()
+        both = threading.Barrier(2)  # it takes both threads, so the one that hung is back
+        await asyncio.gather(threads.run(both.wait), threads.run(both.wait))
+    go_on.set()
