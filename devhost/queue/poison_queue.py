@@ -11,11 +11,7 @@ logger = logging.getLogger("devhost")
 
 
 def poison_name(queue_name: str) -> str | None:
-<<<<<<< Updated upstream
     """Name of the poison queue; None behind a poison queue, and behind a name too long for one."""
-=======
-    """Name of the poison queue; None where there is none: behind one itself, and behind too long a name."""
->>>>>>> Stashed changes
     name = f"{queue_name}-poison"
     return name if not queue_name.endswith("-poison") and is_queue_name(name) else None
 
