@@ -75,3 +75,9 @@ async def test_a_text_is_a_response() -> None:
     async with serving(http_function(named("hello"))) as served:
         status, headers = await served.headers("GET", "/api/hello")
         assert (status, headers["Content-Type"]) == (200, "text/plain; charset=utf-8")
+
+
+@pytest.mark.parametrize("status", [100, 101, 199, 600])
+def test_a_status_after_which_a_caller_would_wait_on_is_not_sent(status: int) -> None:
+    with pytest.raises(ValueError, match=rf"its status is {status}"):
+        http_response(Datum(func.HttpResponse("x", status_code=status), "object"))
