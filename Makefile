@@ -15,7 +15,7 @@ help:
 	@echo "make check   ruff, mypy, the arrows"
 	@echo "make faults  2,000 deliveries through every fault of the channel and fifty kills, ten minutes"
 	@echo "make soak    500 turns with jobs of up to a minute, delivered again at random, and thirty kills, ten minutes"
-	@echo "make crash   200 orchestrations of every kind in flight while devhost is killed 200 times, a quarter of an hour"
+	@echo "make crash   200 orchestrations of every kind in flight while devhost is killed 200 times, ten to fifteen minutes"
 	@echo "make bench   the speed beside other SDKs, half an hour on a quiet machine (QUICK=1: whether it runs)"
 	@echo "make setup   only what the others need: .venv and local/node_modules"
 
