@@ -124,12 +124,13 @@ class TimerListener:
             await self._sleep(_RETRY_SECONDS)
 
     async def _keep(self) -> None:
-        if self._status is None:  # after an error of the host it is not: no run is made twice for that
-            if self.take_up():
-                logger.info("Function '%s' is past due on startup. Executing now.", self.name)
-                await self.run(is_past_due=True)
-            elif self._runs_on_startup:
-                await self.run(on_startup=True)
+        if self._status is not None:  # after an error of the host: no run is made twice for that
+            self._keep_status()
+        elif self.take_up():
+            logger.info("Function '%s' is past due on startup. Executing now.", self.name)
+            await self.run(is_past_due=True)
+        elif self._runs_on_startup:
+            await self.run(on_startup=True)
         while not self._is_stopping and (following := self._next()) is not None:
             wait = following - self._now()
             if wait > timedelta(0):
@@ -161,8 +162,7 @@ class TimerListener:
             if following is not None and following > begun and not (is_past_due or on_startup):
                 begun = following  # a run a little early counts as the one that was due
             self._status = ScheduleStatus(begun, self._schedule.next_after(begun), begun)
-            if self._is_monitored:
-                self._write(self._status)
+            self._keep_status()
         finally:
             self._run_ended.set()
 
@@ -179,6 +179,10 @@ class TimerListener:
         except ValueError as error:
             logger.warning("The stored status of the timer '%s' cannot be read: %s", self.name, error)
             return None
+
+    def _keep_status(self) -> None:
+        if self._is_monitored and self._status is not None:
+            self._write(self._status)
 
     def _write(self, status: ScheduleStatus) -> None:
         self._store.store_timer_trigger_status(self.name, status.to_json(self._zone))

@@ -248,6 +248,29 @@ async def test_no_error_stops_a_schedule(
     assert timer.status["Last"] == "2026-01-01T00:10:00+00:00"
 
 
+async def test_a_run_whose_status_a_busy_store_refused_is_not_made_again_by_the_next_start(
+    timer: Timer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, failures = timer.hub.store_timer_trigger_status, [OSError("locked")] * 3
+    stored = asyncio.Event()
+
+    def store_at_last(function: str, status: str) -> None:
+        if timer.requests and failures:
+            raise failures.pop()
+        store(function, status)
+        if timer.requests:
+            stored.set()
+
+    monkeypatch.setattr(timer.hub, "store_timer_trigger_status", store_at_last)
+    listener = timer.listener()
+    listener.start()
+    async with asyncio.timeout(5):
+        await stored.wait()
+    await listener.stop(1)
+    assert timer.begun == [FIRST]
+    assert not timer.listener().take_up()
+
+
 async def test_a_store_that_is_away_at_the_start_is_tried_again(
     timer: Timer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
