@@ -164,7 +164,7 @@ class Stoppable:
 
 
 async def test_a_stopped_azurite_loses_nothing_and_doubles_nothing_but_what_was_not_settled(
-    own_azurite: Azurite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_azurite: Azurite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     azurite = Stoppable(own_azurite, tmp_path)
     async with FaultProxy(own_azurite.ports.azurite_queue_port).running() as proxy:
@@ -181,7 +181,8 @@ async def test_a_stopped_azurite_loses_nothing_and_doubles_nothing_but_what_was_
             await eventually(lambda: trigger.seen == [("one", 1)])
             await azurite.stop()
             trigger.hold.set()
-            await eventually(lambda: not trigger.running)
+            # Not sooner: a storage that is back at once serves the client's second or third try to delete.
+            await eventually(lambda: "could not be settled" in caplog.text)
             await azurite.start()
             await eventually(lambda: trigger.seen == [("one", 1), ("one", 2)], seconds=30)
             await eventually(lambda: is_empty(trigger))
@@ -221,7 +222,8 @@ async def test_a_stopped_azurite_loses_nothing_and_doubles_nothing_but_what_was_
             assert trigger.seen == [("bad three", 1), ("bad three", 2)]
             await azurite.start()
             await eventually(lambda: is_empty(trigger), seconds=30)
-            assert await trigger.poisoned() == ["bad three"]
+            # Whose lease ran out before its copy was stored may have a second one.
+            assert await trigger.poisoned() in (["bad three"], ["bad three"] * 2)
             assert trigger.seen == [("bad three", 1), ("bad three", 2)]
         finally:
             for listener in trigger.listeners:
