@@ -166,11 +166,11 @@ async def changed(watch: SourceWatch) -> str:
 
 
 async def test_what_host_json_lists_is_watched_and_what_is_no_source_is_not(tmp_path: Path) -> None:
-    app, shared = tmp_path / "app", tmp_path / "shared"
-    for directory in (app / ".venv", app / "__pycache__", app / "data", app / "deep" / "er", shared):
+    app, beside = tmp_path / "app", tmp_path / "beside"
+    for directory in (app / ".venv", app / "__pycache__", app / "data", app / "deep" / "er", beside):
         directory.mkdir(parents=True)
     (app / ".venv" / "pyvenv.cfg").write_text("")
-    host_json = HostJson({"watchDirectories": ["../shared"], "watchFiles": ["rules.txt"]})
+    host_json = HostJson({"watchDirectories": ["../beside"], "watchFiles": ["rules.txt"]})
     watch = watch_of(host_json, app, app / "data")
     quiet = asyncio.create_task(watch.changed())
     for unwatched in (".venv/a.py", "__pycache__/a.py", "data/a.py", "notes.txt"):
@@ -178,11 +178,11 @@ async def test_what_host_json_lists_is_watched_and_what_is_no_source_is_not(tmp_
     finished, _ = await asyncio.wait([quiet], timeout=0.8)
     assert not finished
     quiet.cancel()
-    for path in (app / "deep" / "er" / "rules.txt", shared / "library.py", app / "host.json"):
+    for path in (app / "deep" / "er" / "rules.txt", beside / "library.py", app / "host.json"):
         path.write_text("x")
         assert await changed(watch) == str(path)
-    (shared / "library.py").unlink()
-    assert await changed(watch) == str(shared / "library.py")
+    (beside / "library.py").unlink()
+    assert await changed(watch) == str(beside / "library.py")
 
 
 async def test_a_change_that_keeps_the_size_is_noticed_by_its_time(tmp_path: Path) -> None:

@@ -271,6 +271,6 @@ def test_a_storage_that_is_away_is_named_and_holds_nothing_up(everything: Devhos
     (work,) = get(everything, "queues")["items"]
     assert work["length"] is None
     assert work["error"].startswith("The storage account does not answer (")
-    answer = ask(everything, "queues/work/poison")
+    answer = ask(everything, f"queues/{work['name']}/poison")
     assert answer.status == 503
     assert get(everything, "overview")["title"] == "everything"
